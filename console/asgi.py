@@ -1,0 +1,22 @@
+"""The entry point of the web process: HTTP to Django, sockets to our consumers."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+django_application = get_asgi_application()
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (models need the application set up first)
+
+from console.lib.websocket import ExactOrigin, SessionUser  # noqa: E402
+from console.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": ExactOrigin(SessionUser(URLRouter(websocket_urlpatterns))),
+    }
+)

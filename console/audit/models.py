@@ -1,0 +1,47 @@
+"""Who did what, when, from where, and how it ended. Append-only and hash-chained."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Outcome(models.TextChoices):
+    """How an act ended, as far as known when the row was written."""
+
+    ACCEPTED = "accepted", _("Accepted")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+    DENIED = "denied", _("Denied")
+
+
+class AuditEvent(models.Model):
+    """One act. Rows are never changed or deleted; each holds the hash of the one before it."""
+
+    sequence = models.PositiveBigIntegerField(primary_key=True, editable=False)
+    occurred_at = models.DateTimeField(db_index=True)
+    # DO_NOTHING without a constraint: the row outlives the person and must not change when they go.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    actor_name = models.CharField(max_length=120)
+    action = models.CharField(max_length=60, db_index=True)
+    host_id = models.UUIDField(null=True)
+    host_name = models.CharField(max_length=120, blank=True)
+    object_id = models.CharField(max_length=255, blank=True, db_index=True)
+    object_name = models.CharField(max_length=255, blank=True)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices)
+    operation_id = models.UUIDField(null=True, db_index=True)
+    address = models.CharField(max_length=45, blank=True)
+    user_agent = models.CharField(max_length=200, blank=True)
+    details = models.JSONField(default=dict)
+    previous_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["-sequence"]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.action} {self.object_name} {self.outcome}"

@@ -1,0 +1,38 @@
+"""The Celery application. Messages are wake-ups: they carry an operation's id, never authority or data."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+app = Celery("pilothouse")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    accept_content=["json"],
+    task_serializer="json",
+    result_backend=None,
+    task_ignore_result=True,
+    # The row with its lease is the truth; a lost message is sent again by the sweep, so acknowledging early is safe.
+    task_acks_late=False,
+    task_default_queue="operations",
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 30, "visibility_timeout": 3600},
+    timezone="UTC",
+)
+app.autodiscover_tasks(["console.operations", "console.terminals", "console.audit"])
+
+
+@setup_logging.connect
+def _use_our_logging(**_kwargs: object) -> None:
+    # Connected to this signal, Celery leaves the root logger alone: console.lib.logs has set it up with Django.
+    return

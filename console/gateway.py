@@ -1,0 +1,154 @@
+"""The door to the engine room: the only module of the house that imports ``runtime``.
+
+Each process keeps one event loop thread, started on first use (so after any fork), with one open engine per host.
+Synchronous code crosses by :func:`call`; consumers, which already run on a loop, open engines of their own there by
+:func:`open_engine`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from runtime import (
+    AccessDenied,
+    BackendError,
+    Channel,
+    Chunk,
+    Conflict,
+    Container,
+    ContainerDetail,
+    ContainerEngine,
+    ContainerSpec,
+    ContainerState,
+    Driver,
+    Endpoint,
+    EngineFailure,
+    EngineInfo,
+    Event,
+    ExecDetail,
+    ExecOutput,
+    ExecSpec,
+    Health,
+    Healthcheck,
+    Image,
+    ImageDetail,
+    Invalid,
+    LayerPhase,
+    Mount,
+    Network,
+    NotFound,
+    Port,
+    ProtocolError,
+    PublishedPort,
+    PullProgress,
+    RegistryCredentials,
+    RestartPolicy,
+    Stats,
+    Terminal,
+    Terminated,
+    TimedOut,
+    Timeouts,
+    TlsCredentials,
+    TmpfsMount,
+    Unreachable,
+    Unsupported,
+    Volume,
+    VolumeMount,
+    Window,
+    connect,
+)
+
+__all__ = [
+    "AccessDenied",
+    "BackendError",
+    "Channel",
+    "Chunk",
+    "Conflict",
+    "Container",
+    "ContainerDetail",
+    "ContainerEngine",
+    "ContainerSpec",
+    "ContainerState",
+    "Driver",
+    "Endpoint",
+    "EngineFailure",
+    "EngineInfo",
+    "Event",
+    "ExecDetail",
+    "ExecOutput",
+    "ExecSpec",
+    "Health",
+    "Healthcheck",
+    "Image",
+    "ImageDetail",
+    "Invalid",
+    "LayerPhase",
+    "Mount",
+    "Network",
+    "NotFound",
+    "Port",
+    "ProtocolError",
+    "PublishedPort",
+    "PullProgress",
+    "RegistryCredentials",
+    "RestartPolicy",
+    "Stats",
+    "Terminal",
+    "Terminated",
+    "TimedOut",
+    "Timeouts",
+    "TlsCredentials",
+    "TmpfsMount",
+    "Unreachable",
+    "Unsupported",
+    "Volume",
+    "VolumeMount",
+    "Window",
+    "call",
+    "open_engine",
+    "submit",
+]
+
+Result = TypeVar("Result")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+#: Engines by (loop, endpoint): connections belong to the loop that opened them.
+_engines: dict[tuple[int, Endpoint], ContainerEngine] = {}
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _lock:
+        if _loop is None:
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="gateway", daemon=True).start()
+            _loop = loop
+        return _loop
+
+
+def open_engine(endpoint: Endpoint) -> ContainerEngine:
+    """Return this loop's engine for ``endpoint``; connections are pooled and reused. Call on a running loop."""
+    key = (id(asyncio.get_running_loop()), endpoint)
+    engine = _engines.get(key)
+    if engine is None:
+        engine = _engines[key] = connect(endpoint)
+    return engine
+
+
+def submit(work: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
+    """Start ``work()`` on the gateway's loop and return its future; cancelling the future cancels the work."""
+
+    async def run() -> Result:
+        return await work()
+
+    return asyncio.run_coroutine_threadsafe(run(), _running_loop())
+
+
+def call(endpoint: Endpoint, work: Callable[[ContainerEngine], Coroutine[Any, Any, Result]]) -> Result:
+    """Run ``work(engine)`` on the gateway's loop and wait for it. Raises what it raises (``BackendError``)."""
+    return submit(lambda: work(open_engine(endpoint))).result()

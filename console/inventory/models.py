@@ -1,0 +1,148 @@
+"""What the hosts hold, as last observed. Written by `manage.py watch` alone; never the truth; safe to delete."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.db import models
+
+from console.accounts.models import User
+from console.gateway import ContainerState, Health
+from console.hosts.models import Host
+from console.rbac.policy import allowed
+
+
+class ObservedQuerySet(models.QuerySet):  # type: ignore[type-arg]  # serves several models
+    action = ""
+
+    def visible_to(self, user: User) -> Self:
+        """The objects ``user`` may know of."""
+        return self if allowed(user, self.action) else self.none()
+
+
+class ContainerQuerySet(ObservedQuerySet):
+    action = "container.view"
+
+
+class ImageQuerySet(ObservedQuerySet):
+    action = "image.view"
+
+
+class ObservedContainer(models.Model):
+    """A container as the last list or event showed it."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="containers")
+    container_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    image = models.CharField(max_length=300)
+    image_id = models.CharField(max_length=80)
+    command = models.TextField(blank=True)
+    state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in ContainerState])
+    #: The order of the default list: what is wrong comes first (see `problem_rank` in queries).
+    rank = models.PositiveSmallIntegerField(default=9)
+    status = models.CharField(max_length=255, blank=True)
+    health = models.CharField(
+        max_length=10, choices=[(health.value, health.value) for health in Health], default=Health.NONE
+    )
+    exit_code = models.IntegerField(null=True)
+    created_at = models.DateTimeField()
+    #: Lists of plain values in the shape of runtime's Port, Mount and names of networks.
+    ports = models.JSONField(default=list)
+    mounts = models.JSONField(default=list)
+    networks = models.JSONField(default=list)
+    labels = models.JSONField(default=dict)
+    #: Lower-cased name, image, id, ports and labels: what the list's search looks through.
+    search_text = models.TextField(blank=True)
+    observed_at = models.DateTimeField()
+
+    objects = ContainerQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "container_id"], name="one_row_per_container")]
+        indexes = [
+            models.Index(fields=["rank", "name", "id"]),
+            models.Index(fields=["name", "id"]),
+            models.Index(fields=["state", "rank", "name"]),
+            models.Index(fields=["image", "rank", "name"]),
+            models.Index(fields=["created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits, for people only."""
+        return self.container_id[:12]
+
+
+class ObservedLabel(models.Model):
+    """A label of a container as a row of its own, for facets and filters."""
+
+    container = models.ForeignKey(ObservedContainer, on_delete=models.CASCADE, related_name="label_rows")
+    key = models.CharField(max_length=255)
+    value = models.CharField(max_length=255)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "value", "container"])]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}"
+
+
+class ObservedImage(models.Model):
+    """An image as the last list showed it."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="images")
+    image_id = models.CharField(max_length=80)
+    tags = models.JSONField(default=list)
+    digests = models.JSONField(default=list)
+    #: The first tag, or "" when it has none: what lists sort by.
+    name = models.CharField(max_length=300, blank=True)
+    size_bytes = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    labels = models.JSONField(default=dict)
+    search_text = models.TextField(blank=True)
+    observed_at = models.DateTimeField()
+
+    objects = ImageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "image_id"], name="one_row_per_image")]
+        indexes = [models.Index(fields=["name", "id"])]
+
+    def __str__(self) -> str:
+        return self.name or self.image_id
+
+
+class ObservedVolume(models.Model):
+    """A volume as the last list showed it: what the create form offers."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="volumes")
+    name = models.CharField(max_length=255)
+    driver = models.CharField(max_length=60)
+    labels = models.JSONField(default=dict)
+    options = models.JSONField(default=dict)
+    observed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "name"], name="one_row_per_volume")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ObservedNetwork(models.Model):
+    """A network as the last list showed it: what the create form offers."""
+
+    host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="networks")
+    network_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    driver = models.CharField(max_length=60)
+    observed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "network_id"], name="one_row_per_network")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,98 @@
+"""Changes that outlive their request."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.models import User
+from console.hosts.models import Host
+from console.lib.crypto import EncryptedJSONField
+from console.rbac.policy import allowed
+
+
+class OperationState(models.TextChoices):
+    """The one life cycle: queued, running, then one of three ends."""
+
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")
+
+
+ENDED = (OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED)
+ACTIVE = (OperationState.QUEUED, OperationState.RUNNING)
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    def visible_to(self, user: User) -> Self:
+        """The operations ``user`` may know of."""
+        return self if allowed(user, "operation.view") else self.none()
+
+
+class Operation(models.Model):
+    """One change: who asked for what, where it stands, how it ended. The row is the truth; messages only wake."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=60)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="operations"
+    )
+    host = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="operations")
+    #: The engine object's full id or reference; "" until a create knows it.
+    object_id = models.CharField(max_length=300, blank=True, db_index=True)
+    #: What people call it: a container's name, an image's reference.
+    object_name = models.CharField(max_length=300, blank=True)
+    #: What the handler needs, in plain JSON; encrypted, since it may hold environment values.
+    arguments = EncryptedJSONField(default=dict, editable=False)
+    state = models.CharField(max_length=10, choices=OperationState.choices, default=OperationState.QUEUED)
+    #: A word for the present step ("pull", "create", "start", "healthy"), and a sentence for people.
+    phase = models.CharField(max_length=30, blank=True)
+    message = models.CharField(max_length=500, blank=True)
+    #: {"current": int, "total": int, "unit": "bytes"|"", "phases": [...], "layers": [{"id", "phase", "current", "total"}]}
+    progress = models.JSONField(default=dict)
+    #: What the engine said on the way, as lines of text; the last 256 KiB.
+    output = models.TextField(blank=True)
+    #: {"container_id": …} and the like, for the page that waits for it.
+    result = models.JSONField(default=dict)
+    error_code = models.CharField(max_length=40, blank=True)
+    error = models.TextField(blank=True)
+    next_step = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    #: Who works on it until when; a worker that dies stops renewing, and the sweep queues the row again.
+    lease_owner = models.CharField(max_length=80, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    #: Grows with each claim; a worker that lost its lease writes nothing more.
+    fence = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    #: When the wake-up message was last sent; the sweep sends it again for rows nobody took.
+    dispatched_at = models.DateTimeField(null=True)
+    retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
+    #: Where the request came from, for the audit row at the end.
+    address = models.CharField(max_length=45, blank=True)
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["state", "lease_until"]),
+            models.Index(fields=["-created_at"]),
+            models.Index(fields=["host", "object_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_name}"
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ENDED
