@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -50,7 +50,13 @@ def is_signed(signed: str, *parts: str) -> bool:
     return hmac.compare_digest(signed.encode(), signature(*parts).encode())
 
 
-class EncryptedJSONField(models.TextField[Any, Any]):
+if TYPE_CHECKING:
+    _TextField = models.TextField[Any, Any]
+else:
+    _TextField = models.TextField
+
+
+class EncryptedJSONField(_TextField):
     """A JSON value that the database only ever holds encrypted."""
 
     def from_db_value(self, value: str | None, _expression: object, _connection: object) -> Any:
