@@ -5,8 +5,10 @@ Everything a person may set is in :class:`Environment`; the rest of the module f
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,9 @@ ENVIRONMENT = Environment.read()
 DATA_DIR = ENVIRONMENT.data_dir
 DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
 
+#: Written in one place only.
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
+
 DEBUG = ENVIRONMENT.debug
 SECRET_KEY = _read_key(DATA_DIR / "keys" / "secret")
 #: Encrypts credentials and operation arguments at rest; apart from SECRET_KEY so that either can be rotated alone.
@@ -166,6 +171,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "console.lib.middleware.SecurityHeaders",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Before all that may fail or refuse, so that each answer but static files has an id in the log.
+    "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -175,9 +182,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
     "console.accounts.middleware.SignedIn",
+    "console.audit.middleware.Refusals",
     "console.lib.middleware.BackendErrors",
 ]
 
@@ -222,10 +228,8 @@ CELERY_BROKER_URL = _celery_redis_url
 
 # People
 
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# One is enough: allauth's is Django's own with names in any case; a second would hash each wrong password again.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -243,7 +247,8 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = 0
-USERSESSIONS_TRACK_ACTIVITY = True
+# console.accounts.middleware.SignedIn keeps the list: allauth would write a row with every request.
+USERSESSIONS_TRACK_ACTIVITY = False
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 
 # The browser
@@ -255,6 +260,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "__Host-session" if _secure else "pilothouse_session"
 CSRF_COOKIE_NAME = "__Host-csrf" if _secure else "pilothouse_csrf"
 CSRF_COOKIE_HTTPONLY = False
+CSRF_FAILURE_VIEW = "console.lib.problems.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _secure else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _secure else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -297,5 +303,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "console.lib.staticfiles.Storage"},
 }
+
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
+# Its look-up believes X-Forwarded-For; console.lib.logs adds the connection's address.
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 
 LOGGING_CONFIG = None  # console.lib.logs sets up structlog for every process alike

@@ -23,3 +23,5 @@ handler400 = "console.lib.problems.bad_request"
 handler403 = "console.lib.problems.forbidden"
 handler404 = "console.lib.problems.not_found"
 handler500 = "console.lib.problems.server_error"
+#: Not Django's: django-allauth asks for it when a limit bites.
+handler429 = "console.lib.problems.too_many_requests"

@@ -19,10 +19,11 @@ os.environ.pop("DOCKER_HOST", None)
 
 if TYPE_CHECKING:
     from django.test import Client
+    from pytest_django.plugin import DjangoDbBlocker
+    from runtime.testing import FakeEngine
 
     from console.accounts.models import User
     from console.hosts.models import Host
-    from runtime.testing import FakeEngine
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +41,17 @@ def _quick_parts(settings: object) -> None:
         **settings.STORAGES,  # type: ignore[attr-defined]
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The test database, without the triggers that keep audit rows: tests that commit must be able to empty it."""
+    from django.db import connection
+
+    from console.audit import triggers
+
+    with django_db_blocker.unblock():
+        triggers.remove(connection)
 
 
 @pytest.fixture
@@ -73,7 +85,7 @@ def client_of() -> Callable[[User], Client]:
 
     def sign_in(user: User, *, enforce_csrf_checks: bool = False) -> Client:
         client = Client(enforce_csrf_checks=enforce_csrf_checks)
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(user)
         return client
 
     return sign_in
@@ -104,8 +116,9 @@ def host(db: None, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Host:
 @pytest.fixture
 def run_operations() -> Callable[[], None]:
     """Run every queued operation to its end, in this thread, as a worker would."""
-    from console.operations.models import Operation, OperationState
     from console.operations.worker import run
+
+    from console.operations.models import Operation, OperationState
 
     def run_all() -> None:
         while True:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
+from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
 
@@ -29,7 +30,9 @@ class Theme(models.TextChoices):
 class UserManager(BaseUserManager["User"]):
     """Makes people, with their password hashed."""
 
-    def create_user(self, username: str, password: str | None = None, *, role: str = Role.USER, email: str = "") -> User:
+    def create_user(
+        self, username: str, password: str | None = None, *, role: str = Role.USER, email: str = ""
+    ) -> User:
         """Create a person; without a password nobody can sign in as them."""
         user = self.model(username=User.normalize_username(username), role=role, email=self.normalize_email(email))
         user.set_password(password)
@@ -61,6 +64,16 @@ class User(AbstractBaseUser):
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [
+            # "Alice" must not pass for "alice".
+            models.UniqueConstraint(
+                Lower("username"),
+                name="username_in_any_case",
+                violation_error_message=_("Somebody has this user name already; choose another."),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.username

@@ -1,5 +1,17 @@
+"""A person's own settings, below /settings/."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.accounts import views
+
+urlpatterns = [
+    path("", views.settings_page, name="settings"),
+    path("profile/", views.profile_edit, name="profile-edit"),
+    path("password/", views.password_change, name="password-change"),
+    path("sessions/<int:session_id>/end/", views.session_end, name="session-end"),
+    path("sessions/end-others/", views.session_end_others, name="session-end-others"),
+    path("theme/", views.preference_theme, name="preference-theme"),
+    path("language/", views.preference_language, name="preference-language"),
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +17,22 @@ class Outcome(models.TextChoices):
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
     DENIED = "denied", _("Denied")
+
+
+class RecordOnlyGrows(Exception):
+    """Somebody tried to change or remove a row of the record."""
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Rows are read and added, nothing else; the database's own triggers say the same."""
+
+    def update(self, **_values: Any) -> NoReturn:
+        """Refuse."""
+        raise RecordOnlyGrows
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise RecordOnlyGrows
 
 
 class AuditEvent(models.Model):
@@ -40,8 +58,25 @@ class AuditEvent(models.Model):
     previous_hash = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
 
+    objects = AuditEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["-sequence"]
+        indexes = [
+            models.Index(fields=["actor", "outcome", "occurred_at"]),
+            models.Index(fields=["outcome", "sequence"]),
+            models.Index(fields=["actor_name", "sequence"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.action} {self.object_name} {self.outcome}"
+
+    def save(self, *, force_insert: bool = False, **options: Any) -> None:  # type: ignore[override]
+        """Add a row; there is no other way to save one."""
+        if not force_insert:
+            raise RecordOnlyGrows
+        super().save(force_insert=True, **options)
+
+    def delete(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Refuse."""
+        raise RecordOnlyGrows

@@ -1,5 +1,9 @@
+"""The record, below /audit/."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.audit import views
+
+urlpatterns = [path("", views.audit_list, name="audit-list")]

@@ -1,0 +1,70 @@
+"""How django-allauth behaves here: it signs people in, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.models import User
+from console.accounts.signals import account_acted
+from console.lib.origin import origin_of
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """No sign-up, no mail, no congratulations; addresses as our own server saw them."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": _("The user name or the password is not right. Check both and try again."),
+        "too_many_login_attempts": _(
+            "Too many failed attempts. Wait five minutes, then try again; the right password works then."
+        ),
+    }
+
+    def is_open_for_signup(self, _request: HttpRequest) -> bool:
+        """Never: the first admin comes by a one-time link."""
+        return False
+
+    def add_message(self, *_args: Any, **_kwargs: Any) -> None:
+        """Say nothing: the page that follows shows what happened."""
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """The connection's address: a header that the client writes must not widen a limit."""
+        return origin_of(request).address or "0.0.0.0"
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Sign in, and let it be known."""
+        super().login(request, user)
+        account_acted.send(
+            sender=User,
+            action="account.sign_in",
+            outcome="succeeded",
+            actor=user,
+            object_id=str(user.pk),
+            object_name=user.username,
+            origin=origin_of(request),
+            details={},
+        )
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Let a failed attempt be known, without keeping what may be a password typed into the wrong field."""
+        typed = str(credentials.get("username", ""))
+        known = User.objects.filter(username__iexact=typed).first()
+        account_acted.send(
+            sender=User,
+            action="account.sign_in",
+            outcome="failed",
+            actor=None,
+            object_id=str(known.pk) if known else "",
+            object_name=known.username if known else "#" + salted_hmac("failed-sign-in", typed).hexdigest()[:8],
+            origin=origin_of(request),
+            details={"known": known is not None},
+        )
+
+    def _get_login_attempts_cache_key(self, _request: HttpRequest, **credentials: Any) -> str:
+        # allauth mixes the Host header into this key, which would give each of our names attempts of its own.
+        return User.normalize_username(str(credentials.get("username", ""))).casefold()

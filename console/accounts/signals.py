@@ -1,0 +1,25 @@
+"""What happens to people and their sessions, told to the floors above without knowing them."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+#: Every action that is sent below.
+ACCOUNT_ACTIONS = frozenset(
+    {
+        "account.create_first_admin",
+        "account.sign_in",
+        "account.sign_out",
+        "password.change",
+        "profile.edit",
+        "session.end",
+    }
+)
+
+#: Somebody did something with an account. Sent within the transaction of the change, so a receiver that fails undoes
+#: it. Keywords: action, outcome, actor (User or None), object_id, object_name, origin, details.
+account_acted = Signal()
+
+#: Sessions are no longer valid. Sent after the commit, in the process where it happened; sockets that hold one should
+#: close now instead of at their next check. Keywords: session_keys (list of str), user_id (UUID).
+sessions_ended = Signal()

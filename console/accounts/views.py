@@ -1,0 +1,250 @@
+"""Sign in and out, the first admin, and a person's own settings."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, cast
+
+from allauth.account.adapter import get_adapter
+from allauth.account.views import LoginView
+from allauth.core import ratelimit
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import logout, update_session_auth_hash
+from django.db import IntegrityError
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from console.accounts import services, sessions
+from console.accounts.forms import FirstAdminForm, PasswordForm, ProfileForm, SignInForm
+from console.accounts.models import Theme, User
+from console.lib.origin import origin_of
+from console.lib.problems import BadInput
+
+#: A field of the sign-in page that is longer was not typed by anybody.
+CREDENTIAL_BYTES = 4096
+THEME_COOKIE = "pilothouse_theme"
+COOKIE_AGE = 365 * 24 * 3600
+
+
+def _check_credentials(request: HttpRequest, *fields: str) -> None:
+    """Refuse what no person types, before anything hashes, stores or logs it."""
+    for field in fields:
+        value = request.POST.get(field, "")
+        if len(value.encode("utf-8", "replace")) > CREDENTIAL_BYTES:
+            raise BadInput(_("User name and password may have 4 KiB at the most."))
+        if "\0" in value:
+            raise BadInput(_("User name and password cannot hold a NUL character."))
+
+
+class SignIn(LoginView):  # type: ignore[misc]
+    """allauth's sign-in with our form and our bounds."""
+
+    form_class = SignInForm
+    http_method_names = ["get", "head", "post"]
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check the bounds, then sign in."""
+        _check_credentials(request, "login", "password")
+        return cast("HttpResponse", super().post(request, *args, **kwargs))
+
+    def form_invalid(self, form: Form) -> HttpResponse:
+        """Show the form again, with a status that programs understand."""
+        response: HttpResponse = super().form_invalid(form)
+        codes = {error.code for error in form.non_field_errors().as_data()}
+        limited = "too_many_login_attempts" in codes
+        response.status_code = HTTPStatus.TOO_MANY_REQUESTS if limited else HTTPStatus.UNPROCESSABLE_ENTITY
+        return response
+
+
+sign_in = SignIn.as_view()
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End this session."""
+    services.sign_out(actor=_person(request), session_key=request.session.session_key or "", origin=origin_of(request))
+    logout(request)
+    return redirect("account_login")
+
+
+@sensitive_post_parameters("password", "password_again")
+@require_http_methods(["GET", "HEAD", "POST"])
+def first_admin(request: HttpRequest, token: str) -> HttpResponse:
+    """Create the first admin by the one-time link, and sign them in."""
+    if not services.is_bootstrap_open(token):
+        return _spent(request)
+    if request.method != "POST":
+        return render(request, "accounts/first_admin.html", {"form": FirstAdminForm()})
+    _check_credentials(request, "username", "password", "password_again")
+    form = FirstAdminForm(request.POST)
+    if not form.is_valid():
+        return render(request, "accounts/first_admin.html", {"form": form}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        user = services.create_first_admin(
+            token=token,
+            username=form.cleaned_data["username"],
+            password=form.cleaned_data["password"],
+            origin=origin_of(request),
+        )
+    except (services.BootstrapSpent, IntegrityError):
+        return _spent(request)  # somebody else was faster
+    get_adapter(request).login(request, user)
+    return redirect("overview")
+
+
+def _spent(request: HttpRequest) -> HttpResponse:
+    return render(
+        request,
+        "accounts/first_admin_spent.html",
+        {"has_admin": services.has_admin()},
+        status=HTTPStatus.NOT_FOUND,
+    )
+
+
+def _person(request: HttpRequest) -> User:
+    """Who is signed in; the middleware lets nobody else through."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+def _settings_page(
+    request: HttpRequest,
+    *,
+    profile: ProfileForm | None = None,
+    password: PasswordForm | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+) -> HttpResponse:
+    user = _person(request)
+    return render(
+        request,
+        "settings/settings.html",
+        {
+            "profile_form": profile or ProfileForm(instance=user),
+            "password_form": password or PasswordForm(user=user),
+            "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
+            "themes": Theme.choices,
+            "languages": settings.LANGUAGES,
+            "version": settings.VERSION,
+        },
+        status=status,
+    )
+
+
+@require_GET
+def settings_page(request: HttpRequest) -> HttpResponse:
+    """Show a person's own settings."""
+    return _settings_page(request)
+
+
+@require_POST
+def profile_edit(request: HttpRequest) -> HttpResponse:
+    """Change name and e-mail."""
+    user = _person(request)
+    # A copy: a form that fails must not rename the person in the page around it.
+    form = ProfileForm(request.POST, instance=User.objects.get(pk=user.pk))
+    if not form.is_valid():
+        return _settings_page(request, profile=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    services.edit_profile(
+        actor=user,
+        name=form.cleaned_data["name"],
+        email=form.cleaned_data["email"],
+        origin=origin_of(request),
+    )
+    messages.success(request, _("Your profile is saved."))
+    return redirect("settings")
+
+
+@sensitive_post_parameters("current", "password", "password_again")
+@require_POST
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Change the password; every other session ends."""
+    user = _person(request)
+    _check_credentials(request, "current", "password", "password_again")
+    form = PasswordForm(request.POST, user=user)
+    if not ratelimit.consume(request, action="change_password", user=user):
+        form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
+        return _settings_page(request, password=form, status=HTTPStatus.TOO_MANY_REQUESTS)
+    if not form.is_valid():
+        return _settings_page(request, password=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    services.change_password(actor=user, password=form.cleaned_data["password"], origin=origin_of(request))
+    # This browser stays signed in, under a new key: whoever had the old one does not.
+    update_session_auth_hash(request, user)
+    messages.success(request, _("Your password is changed. Every other session has ended."))
+    return redirect("settings")
+
+
+@require_POST
+def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
+    """End one session of one's own."""
+    try:
+        key = sessions.end_session(actor=_person(request), session_id=session_id, origin=origin_of(request))
+    except UserSession.DoesNotExist:
+        raise Http404 from None
+    if key == request.session.session_key:
+        logout(request)
+        return redirect("account_login")
+    messages.success(request, _("That session has ended."))
+    return redirect("settings")
+
+
+@require_POST
+def session_end_others(request: HttpRequest) -> HttpResponse:
+    """End every session of one's own but this one."""
+    count = sessions.end_other_sessions(
+        actor=_person(request), current_key=request.session.session_key or "", origin=origin_of(request)
+    )
+    messages.success(request, _("Every other session has ended.") if count else _("There was no other session to end."))
+    return redirect("settings")
+
+
+@require_POST
+def preference_theme(request: HttpRequest) -> HttpResponse:
+    """Colour pages like the system, light or dark; the script has applied it already."""
+    theme = request.POST.get("theme", "")
+    if theme not in Theme.values:
+        raise BadInput(_("There is no such theme; choose system, light or dark."))
+    if isinstance(request.user, User):
+        services.prefer_theme(actor=request.user, theme=theme)
+    response = _back(request)
+    _remember(response, THEME_COOKIE, theme)
+    return response
+
+
+@require_POST
+def preference_language(request: HttpRequest) -> HttpResponse:
+    """Answer in another language from now on."""
+    language = request.POST.get("language", "")
+    if language not in dict(settings.LANGUAGES):
+        raise BadInput(_("There is no such language here."))
+    if isinstance(request.user, User):
+        services.prefer_language(actor=request.user, language=language)
+    with override(language):
+        response = _back(request)
+    _remember(response, settings.LANGUAGE_COOKIE_NAME, language)
+    return response
+
+
+def _remember(response: HttpResponse, name: str, value: str) -> None:
+    response.set_cookie(
+        name, value, max_age=COOKIE_AGE, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE, httponly=True
+    )
+
+
+def _back(request: HttpRequest) -> HttpResponse:
+    """Return to the page at hand: reloaded by HTMX, nothing for a script, a redirect for a plain form."""
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"HX-Refresh": "true"})
+    target = request.POST.get("next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        target = reverse("settings") if request.user.is_authenticated else reverse("account_login")
+    return HttpResponseRedirect(target)

@@ -1,0 +1,183 @@
+"""What people and programs see when something goes wrong: cause and next step, never a bare page.
+
+One :class:`Problem` becomes a whole page, a fragment (HTMX) or JSON, as the request asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template import loader
+from django.utils.functional import Promise
+from django.utils.html import escape
+from django.utils.translation import gettext as _
+
+logger = structlog.get_logger(__name__)
+
+
+class BadInput(BadRequest):
+    """Input that no form of ours could have sent; its sentence is for people. Answered with 400."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that went wrong, in words."""
+
+    status: int
+    code: str
+    title: str | Promise
+    message: str | Promise
+    next_step: str | Promise = ""
+
+
+def request_id() -> str:
+    """Return this request's id, as the log has it."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a program asks: JSON is accepted and HTML is not asked for."""
+    accept = request.headers.get("Accept", "")
+    return "application/json" in accept and "text/html" not in accept
+
+
+def wants_fragment(request: HttpRequest) -> bool:
+    """Whether HTMX asks for a part of a page (a boosted visit wants a whole one)."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
+
+
+def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return ``problem`` in the shape that ``request`` asks for."""
+    if wants_json(request):
+        return JsonResponse(
+            {
+                "code": problem.code,
+                "title": problem.title,
+                "message": problem.message,
+                "next_step": problem.next_step,
+                "request_id": request_id(),
+            },
+            status=problem.status,
+        )
+    context = {"problem": problem, "request_id": request_id()}
+    if wants_fragment(request):
+        names = ["problems/_problem.html"]
+    elif problem.status < HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
+        names = ["problems/page.html"]
+    else:
+        # What failed may be what the frame itself needs, so these pages stand on their own.
+        names = ["problems/alone.html"]
+    try:
+        content = loader.select_template(names).render(context, request)
+    except Exception:
+        logger.exception("problem_page_failed", status=problem.status, code=problem.code)
+        content = (
+            f"<!doctype html><title>{escape(problem.title)}</title><h1>{escape(problem.title)}</h1>"
+            f"<p>{escape(problem.message)}</p><p>{escape(problem.next_step)}</p><p>{escape(request_id())}</p>"
+        )
+    return HttpResponse(content, status=problem.status)
+
+
+def _is_signed_in(request: HttpRequest) -> bool:
+    user = getattr(request, "user", None)
+    return user is not None and user.is_authenticated
+
+
+def _sentence(exception: Exception | None) -> str:
+    """Return what the raiser said for people, if anything: the first argument, when it is text."""
+    if exception is None or not exception.args or not isinstance(exception.args[0], str):
+        return ""
+    return exception.args[0]
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400: the request itself is wrong."""
+    # Django's own sentences name hosts and fields of its settings; only ours are for people.
+    said = _sentence(exception) if isinstance(exception, BadInput) else ""
+    return answer(
+        request,
+        Problem(
+            status=400,
+            code="bad_request",
+            title=_("That request makes no sense here"),
+            message=said or _("Something in it is malformed, too large, or meant for another address."),
+            next_step=_("Go back, check what you entered, and try again."),
+        ),
+    )
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403: known, but not allowed. A refusal of ours brings its own code and sentence."""
+    return answer(
+        request,
+        Problem(
+            status=403,
+            code=getattr(exception, "code", "forbidden"),
+            title=_("You may not do this"),
+            message=_sentence(exception) or _("Your role does not allow it."),
+            next_step=_("Ask an admin of this console if you need it."),
+        ),
+    )
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403: a form without its token, or one sent from another site."""
+    logger.warning("csrf_failure", reason=reason)
+    return answer(
+        request,
+        Problem(
+            status=403,
+            code="csrf",
+            title=_("This form is too old, or was not ours"),
+            message=_("It came without the mark that every form of this console carries, so nothing was done."),
+            next_step=_("Reload the page and send the form again. Cookies must be allowed for this address."),
+        ),
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404: it is not here, or not for this person; the two look the same."""
+    del exception  # its sentence names models and patterns
+    return answer(
+        request,
+        Problem(
+            status=404,
+            code="not_found",
+            title=_("There is nothing here"),
+            message=_("What you are looking for does not exist, was removed, or is not yours to see."),
+            next_step=_("Check the address, or look for it with the search at the top."),
+        ),
+    )
+
+
+def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """429: slower, please."""
+    del exception
+    return answer(
+        request,
+        Problem(
+            status=429,
+            code="too_many_requests",
+            title=_("Too many attempts"),
+            message=_("This came too often from your address, so it was not looked at."),
+            next_step=_("Wait a minute, then try again."),
+        ),
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: our fault."""
+    return answer(
+        request,
+        Problem(
+            status=500,
+            code="server_error",
+            title=_("Something broke on our side"),
+            message=_("The console met an error it was not prepared for. What you changed may not have been done."),
+            next_step=_("Try again. If it stays, look for the number below in the console's log."),
+        ),
+    )
