@@ -57,6 +57,17 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None, 
     return done.stdout
 
 
+def call(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> int:
+    """Run a program on our own terminal and return its exit code, as a shell counts it."""
+    process = subprocess.Popen([str(word) for word in command], env=env, cwd=cwd, preexec_fn=die_with_parent)
+    while True:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            continue  # it has had the same signal from the terminal and ends in its own way
+        return code if code >= 0 else 128 - code
+
+
 def descendants(pid: int) -> list[int]:
     """Return the ids of all living processes below ``pid``, parents before children."""
     children: dict[int, list[int]] = {}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from launcher.paths import DataDir, venv
 from launcher.say import Trouble
+from launcher.supervisor import Program
 
 
 def find_server() -> Path:
@@ -40,8 +41,13 @@ def _password(data_dir: DataDir) -> str:
     return path.read_text().strip()
 
 
-def configure(data_dir: DataDir) -> tuple[Path, str]:
-    """Write the server's configuration. Returns its path and the URL that the console connects to."""
+def url(data_dir: DataDir) -> str:
+    """Return what the console connects to."""
+    return f"unix://:{quote(_password(data_dir))}@{data_dir.socket('redis', 'redis.sock')}"
+
+
+def configure(data_dir: DataDir) -> Path:
+    """Write the server's configuration and return its path."""
     password = _password(data_dir)
     socket_path = data_dir.socket("redis", "redis.sock")
     folder = data_dir.folder("redis")
@@ -64,7 +70,20 @@ def configure(data_dir: DataDir) -> tuple[Path, str]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.writelines(f"{name} {value}\n" for name, value in settings.items())
-    return path, f"unix://:{quote(password)}@{socket_path}"
+    return path
+
+
+def program(configuration: Path) -> Program:
+    """What the supervisor runs."""
+    return Program(
+        name="redis",
+        command=[find_server(), configuration],
+        env=dict(os.environ),
+        cwd=configuration.parent,
+        service=True,
+        # Advice about the machine's kernel, and what it says at every end.
+        hide=("overcommit_memory", "signal-handler", "bye bye"),
+    )
 
 
 def answers(data_dir: DataDir) -> bool:

@@ -1,0 +1,66 @@
+"""`./pilothouse test` and `./pilothouse bench`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from launcher import check, postgres, prepare, say, starter_image, system
+from launcher.paths import ROOT, python
+from launcher.processes import call
+
+#: What the suite starts: program -> Debian package.
+_PROGRAMS = {
+    "dockerd": "docker.io",
+    "podman": "podman",
+    "docker-registry": "docker-registry",
+    "chromium": "chromium",
+    "redis-server": "redis-server",
+    "msgmerge": "gettext",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "vim.tiny": "vim-tiny",
+    "htop": "htop",
+}
+_BENCH_PROGRAMS = ("dockerd", "ip", "iptables")
+
+
+def _install(programs: Mapping[str, str], *, why: str, also: Sequence[str] = ()) -> None:
+    missing = [package for program, package in programs.items() if not system.has(program)]
+    if starter_image.find_busybox() is None:
+        missing.append("busybox-static")
+    missing.extend(also)
+    if missing:
+        system.install(missing, why=why)
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run the whole suite on both databases after the checks; with arguments, only what they say."""
+    prepare.clone(dev=True)
+    _install(_PROGRAMS, why="the test suite", also=[] if postgres.find_binaries() else ["postgresql"])
+    pytest = [str(python()), "-m", "pytest"]
+    if arguments:
+        chosen = [word for word in arguments if word != "--postgres"]
+        if len(chosen) == len(arguments):
+            return call([*pytest, *chosen], env=os.environ, cwd=ROOT)
+        with postgres.cluster() as url:
+            return call([*pytest, *chosen], env={**os.environ, "DATABASE_URL": url}, cwd=ROOT)
+    results = {"Checks": check.check()}
+    spread = ["-n", "2", "--dist", "loadgroup"]
+    say.line("\nThe whole suite, on SQLite:")
+    results["Suite on SQLite"] = call([*pytest, *spread], env=os.environ, cwd=ROOT) == 0
+    say.line("\nWhat touches the database, on PostgreSQL:")
+    with postgres.cluster() as url:
+        env = {**os.environ, "DATABASE_URL": url}
+        results["Suite on PostgreSQL"] = call([*pytest, *spread, "tests/console"], env=env, cwd=ROOT) == 0
+    say.line("")
+    for name, passed in results.items():
+        say.line(f"{name:<20} {'passed' if passed else 'FAILED'}")
+    return 0 if all(results.values()) else 1
+
+
+def bench(arguments: Sequence[str]) -> int:
+    """Measure, in one run, what the budgets speak of."""
+    prepare.clone(dev=True)
+    _install({name: _PROGRAMS[name] for name in _BENCH_PROGRAMS}, why="the measurements")
+    return call([str(python()), "-m", "bench", *arguments], env=os.environ, cwd=ROOT)
