@@ -6,7 +6,7 @@ aware UTC datetimes. Every string in a value that came from an engine is hostile
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -192,7 +192,7 @@ class RegistryCredentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healthcheck:
-    """``Config.Healthcheck``. Durations are seconds; ``test`` is run by the container's shell; empty switches it off."""
+    """``Config.Healthcheck``. Durations are seconds; the container's shell runs ``test``; empty switches it off."""
 
     test: str
     interval: int = 30
@@ -241,8 +241,8 @@ class RestartPolicy(StrEnum):
 class ContainerSpec:
     """Everything we ask of an engine when we create a container. Closed: what has no field here cannot be asked for.
 
-    ``command`` and ``entrypoint`` are argument vectors; ``None`` keeps the image's, ``()`` empties it. ``memory_bytes``,
-    ``nano_cpus`` and ``pids_limit`` of 0 mean no limit; swap is never granted beyond memory.
+    ``command`` and ``entrypoint`` are argument vectors; ``None`` keeps the image's, ``()`` empties it. 0 means no limit
+    for ``memory_bytes``, ``nano_cpus`` and ``pids_limit``; swap is never granted beyond memory.
     """
 
     name: str
@@ -374,14 +374,14 @@ class ContainerEngine(Protocol):
 
     # Containers
 
-    async def list_containers(self) -> list[Container]:
-        """``GET /containers/json?all=1``."""
+    async def list_containers(self, *, container_ids: Collection[str] = ()) -> list[Container]:
+        """``GET /containers/json?all=1``; with ``container_ids`` only those of them that exist, in the same shape."""
 
     async def inspect_container(self, container_id: str) -> ContainerDetail:
         """``GET /containers/{id}/json``. Also takes a name (to look one up). Raises ``NotFound``."""
 
     async def create_container(self, spec: ContainerSpec) -> str:
-        """``POST /containers/create``: return the full id. Raises ``NotFound`` (image), ``Conflict`` (name), ``Invalid``."""
+        """``POST /containers/create``: return the id. Raises ``NotFound`` (image), ``Conflict`` (name), ``Invalid``."""
 
     async def start_container(self, container_id: str) -> None:
         """``POST /containers/{id}/start``; already running is success. Raises ``NotFound``, ``EngineFailure``."""
@@ -405,7 +405,7 @@ class ContainerEngine(Protocol):
         """``POST /containers/{id}/rename``. Raises ``NotFound``, ``Conflict`` (name taken)."""
 
     async def remove_container(self, container_id: str, *, force: bool = False, volumes: bool = False) -> None:
-        """``DELETE /containers/{id}``; ``volumes`` also removes its anonymous volumes. Raises ``NotFound``, ``Conflict``."""
+        """``DELETE /containers/{id}``; ``volumes``: its anonymous volumes too. Raises ``NotFound``, ``Conflict``."""
 
     async def wait_container(self, container_id: str) -> int:
         """``POST /containers/{id}/wait``: return the exit code once it is not running; no time limit."""

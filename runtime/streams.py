@@ -94,7 +94,7 @@ class Window:
         self.sent += size
 
     def acknowledge(self, total: int) -> None:
-        """Take the viewer's running total of rendered bytes. Raises ``ValueError`` for a total never sent or falling."""
+        """Take the viewer's running total of rendered bytes. Raises ``ValueError`` if never sent, or falling."""
         if total > self.sent or total < self.acknowledged:
             raise ValueError(f"acknowledged {total} of {self.sent} bytes sent, after {self.acknowledged}")
         self.acknowledged = total
