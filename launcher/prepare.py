@@ -86,7 +86,7 @@ def _pip_install(requirements: Path) -> None:
 
 
 def _front_end() -> None:
-    inputs = [ROOT / name for name in ("package.json", "package-lock.json", ".npmrc", "launcher/assets.json")]
+    inputs = [ROOT / name for name in ("package.json", "package-lock.json", ".npmrc")]
     fingerprint = stamps.digest(files=inputs)
     stamp = _VENDOR / ".stamp"
     if stamps.is_fresh(stamp, fingerprint):
@@ -94,7 +94,7 @@ def _front_end() -> None:
     path = _path_with_node()
     with say.step("Preparing front-end files"):
         run(["npm", "ci", "--no-audit", "--no-fund"], env={**os.environ, "PATH": path}, cwd=ROOT)
-        copy_assets(json.loads((ROOT / "launcher" / "assets.json").read_text()), into=_VENDOR)
+        copy_assets(json.loads((ROOT / "package.json").read_text())["pilothouse"]["assets"], into=_VENDOR)
     stamp.write_text(fingerprint)
 
 
@@ -121,7 +121,7 @@ def copy_assets(assets: Mapping[str, str], *, into: Path) -> None:
     for source, target in assets.items():
         origin, goal = ROOT / "node_modules" / source, into / target
         if not origin.exists():
-            raise say.Trouble(f"launcher/assets.json names {source}, which the installed packages do not hold.")
+            raise say.Trouble(f"package.json names {source}, which the installed packages do not hold.")
         goal.parent.mkdir(parents=True, exist_ok=True)
         if origin.is_dir():
             shutil.copytree(origin, goal)

@@ -216,7 +216,7 @@ class Supervisor:
         except BlockingIOError:
             return False
         *lines, child.rest = (child.rest + data).split(b"\n")
-        if not data or len(child.rest) > _LONGEST_LINE:
+        if child.rest and (not data or len(child.rest) > _LONGEST_LINE):
             lines.append(child.rest)
             child.rest = b""
         for line in lines:

@@ -99,8 +99,8 @@ def environment(data_dir: DataDir, *, url: str, redis_url: str, json_logs: bool 
 
 def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str]) -> list[Program]:
     """The console's own processes."""
-    celery = [python(), "-m", "celery", "-A", "console"]
-    web = [
+    celery: list[str | Path] = [python(), "-m", "celery", "-A", "console"]
+    web: list[str | Path] = [
         *(python(), "-m", "uvicorn", "console.asgi:application", "--host", options.host, "--port", str(options.port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-max-size", "1048576"),
         # One compressed byte a keystroke costs more than it saves.
@@ -109,7 +109,7 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
     ]
     worker = [*celery, "worker", "-P", "threads", "-c", "16", "--without-mingle", "--without-gossip"]
     schedule = data_dir.folder("scheduler") / "schedule"
-    commands = {
+    commands: dict[str, list[str | Path]] = {
         "web": web,
         "worker": [*worker, "--loglevel", "WARNING"],
         "scheduler": [*celery, "beat", "--schedule", schedule, "--loglevel", "WARNING"],
