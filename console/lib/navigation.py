@@ -1,0 +1,48 @@
+"""The entries of the sidebar: one line each. Phones show the first ones in a bar at the bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One place to go."""
+
+    name: str  # of the URL
+    label: str | Promise
+    icon: str
+    below_line: bool = False
+    on_phone: bool = False
+
+
+ENTRIES = (
+    Entry(name="overview", label=_("Overview"), icon="layout-dashboard", on_phone=True),
+    Entry(name="container-list", label=_("Containers"), icon="box", on_phone=True),
+    Entry(name="image-list", label=_("Images"), icon="layers", on_phone=True),
+    Entry(name="host-list", label=_("Hosts"), icon="server"),
+    Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True),
+    Entry(name="settings", label=_("Settings"), icon="settings", below_line=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An entry on one page: where it leads and whether the page is below it."""
+
+    entry: Entry
+    url: str
+    is_current: bool
+
+
+def links(path: str) -> list[Link]:
+    """Return every entry for the page at ``path``; the entry with the longest matching address is current."""
+    addresses = {entry: reverse(entry.name) for entry in ENTRIES}
+    home = reverse("overview")
+    below = [url for url in addresses.values() if path == url or (url != home and path.startswith(url))]
+    current = max(below, key=len, default="")
+    return [Link(entry=entry, url=url, is_current=url == current) for entry, url in addresses.items()]
