@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -163,12 +163,13 @@ def _health(text: str) -> Health:
         return Health.NONE
 
 
+def pairs(entries: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Split ``NAME=value`` entries."""
+    return tuple((name, value) for name, _, value in (entry.partition("=") for entry in entries))
+
+
 def _pairs(source: Json, key: str) -> tuple[tuple[str, str], ...]:
-    found = []
-    for entry in _texts(source, key):
-        name, _, value = entry.partition("=")
-        found.append((name, value))
-    return tuple(found)
+    return pairs(_texts(source, key))
 
 
 def _mounts(source: Json) -> tuple[Mount, ...]:

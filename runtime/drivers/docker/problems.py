@@ -40,13 +40,14 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         (
             "in_use",
             r"volume is in use|volume .* is being used|image is (?:being )?used by|image .* in use"
-            r"|in use by a? ?container|must be forced|must force|is using its referenced image|has dependent child images|has active endpoints",
+            r"|in use by a? ?container|must be forced|must force|is using its referenced image"
+            r"|has dependent child images|has active endpoints",
         ),
         ("rate_limited", r"toomanyrequests|rate limit"),
         (
             "image_missing",
-            r"no such image|manifest unknown|manifest for .* not found|repository .* not found|name unknown|repository does not exist"
-            r"|pull access denied|image not known|failed to find image|reading manifest",
+            r"no such image|manifest unknown|manifest for .* not found|repository .* not found|name unknown"
+            r"|repository does not exist|pull access denied|image not known|failed to find image|reading manifest",
         ),
         ("registry_denied", r"unauthorized|authentication required|access to the resource is denied|requested access"),
         (
@@ -62,6 +63,7 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("user_missing", r"unable to find user|no matching entries in passwd"),
         ("volume_missing", r"no such volume"),
         ("network_missing", r"network .* not found|no such network|unable to find network"),
+        ("init_missing", r"container-init binary not found"),
         ("exec_missing", r"no such exec"),
         ("container_missing", r"no such container|no container with name or id"),
     )
