@@ -26,7 +26,11 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
-    broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 30, "visibility_timeout": 3600},
+    # A Redis that answers nonsense (it is loading, or full) is treated like one that is gone: ask again.
+    broker_channel_error_retry=True,
+    # Longer than the second for which the worker's blocking pop lies at Redis, and short enough for one that froze.
+    broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 5, "visibility_timeout": 3600},
+    beat_scheduler="console.operations.scheduler:Scheduler",
     timezone="UTC",
 )
 app.autodiscover_tasks(["console.operations", "console.terminals", "console.audit"])

@@ -33,8 +33,9 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _quick_parts(settings: object) -> None:
-    """Passwords hash quickly, signals stay in the process, and pages need no collected static files."""
+def _quick_parts(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords hash quickly, signals stay in the process, pages need no collected static files, views no worker."""
+    monkeypatch.setattr("console.operations.services.PATIENCE", 0.0)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}  # type: ignore[attr-defined]
     settings.STORAGES = {  # type: ignore[attr-defined]

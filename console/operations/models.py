@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
 from console.hosts.models import Host
 from console.lib.crypto import EncryptedJSONField
+from console.operations.registry import title_of
 from console.rbac.policy import allowed
 
 
@@ -34,15 +38,28 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         """The operations ``user`` may know of."""
         return self if allowed(user, "operation.view") else self.none()
 
+    def active(self) -> Self:
+        """Those of which something is still to come."""
+        return self.filter(state__in=ACTIVE)
+
+    def ended(self) -> Self:
+        """Those of which nothing more will come."""
+        return self.filter(state__in=ENDED)
+
+    def claimable(self) -> Self:
+        """The queued ones before which no other stands on the same object: those run in order, one at a time."""
+        same = Operation.objects.filter(host_id=OuterRef("host_id"), object_id=OuterRef("object_id"))
+        before = Q(state=OperationState.RUNNING) | Q(state=OperationState.QUEUED, created_at__lt=OuterRef("created_at"))
+        ahead = same.exclude(object_id="").exclude(pk=OuterRef("pk")).filter(before)
+        return self.filter(~Exists(ahead), state=OperationState.QUEUED)
+
 
 class Operation(models.Model):
     """One change: who asked for what, where it stands, how it ended. The row is the truth; messages only wake."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=60)
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="operations"
-    )
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="operations")
     host = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="operations")
     #: The engine object's full id or reference; "" until a create knows it.
     object_id = models.CharField(max_length=300, blank=True, db_index=True)
@@ -54,7 +71,8 @@ class Operation(models.Model):
     #: A word for the present step ("pull", "create", "start", "healthy"), and a sentence for people.
     phase = models.CharField(max_length=30, blank=True)
     message = models.CharField(max_length=500, blank=True)
-    #: {"current": int, "total": int, "unit": "bytes"|"", "phases": [...], "layers": [{"id", "phase", "current", "total"}]}
+    #: {"current": int, "total": int, "unit": "bytes"|"", "phases": [...],
+    #:  "layers": [{"id", "phase", "current", "total"}]}
     progress = models.JSONField(default=dict)
     #: What the engine said on the way, as lines of text; the last 256 KiB.
     output = models.TextField(blank=True)
@@ -78,6 +96,8 @@ class Operation(models.Model):
     retry_of = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="retries")
     #: Where the request came from, for the audit row at the end.
     address = models.CharField(max_length=45, blank=True)
+    #: The language of whoever asked: messages and reasons are written in it.
+    language = models.CharField(max_length=10, blank=True)
 
     objects = OperationQuerySet.as_manager()
 
@@ -85,8 +105,9 @@ class Operation(models.Model):
         ordering = ["-created_at"]
         indexes = [
             models.Index(fields=["state", "lease_until"]),
+            models.Index(fields=["state", "created_at"]),
             models.Index(fields=["-created_at"]),
-            models.Index(fields=["host", "object_id"]),
+            models.Index(fields=["host", "object_id", "-created_at"]),
         ]
 
     def __str__(self) -> str:
@@ -96,3 +117,24 @@ class Operation(models.Model):
     def is_ended(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in ENDED
+
+    @property
+    def title(self) -> str:
+        """What it does, in words: "Start web"."""
+        return title_of(self.kind, object_name=self.object_name)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop and has not yet."""
+        return self.state == OperationState.RUNNING and self.cancel_requested_at is not None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it ran, or runs already; ``None`` before it started."""
+        return (self.ended_at or timezone.now()) - self.started_at if self.started_at else None
+
+    @property
+    def percent(self) -> int | None:
+        """How much of the present step is done, 0 to 100; ``None`` when nobody can know."""
+        current, total = self.progress.get("current"), self.progress.get("total")
+        return min(100, int(current * 100 / total)) if current is not None and total else None

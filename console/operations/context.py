@@ -1,0 +1,135 @@
+"""What a handler holds while it runs: its arguments, an open engine, and where to say how far it is."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import UUID
+
+from console.gateway import ContainerEngine
+from console.lib import faults
+from console.lib.text import one_line
+
+OUTPUT_LIMIT = 256 * 1024
+#: Layers shown; an image has at most 127.
+_MOST_LAYERS = 200
+
+
+def plain(text: str) -> str:
+    """Return ``text`` as any database takes it: without NUL and without half characters."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {plain(str(key)): _plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    return value
+
+
+class OperationContext:
+    """One run of one operation.
+
+    Handlers call it on the gateway's loop; the worker's thread beside them takes what changed by :meth:`changes`. It
+    never touches the database, so reporting costs a handler nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        operation_id: UUID,
+        arguments: dict[str, Any],
+        object_id: str,
+        object_name: str,
+        attempt: int,
+        engine: ContainerEngine,
+        output: str = "",
+    ) -> None:
+        self.operation_id = operation_id
+        self.arguments = arguments
+        self.object_id = object_id
+        self.object_name = object_name
+        self.attempt = attempt
+        self.engine = engine
+        #: Set before the handler is cancelled because another worker goes on with the operation: leave everything.
+        self.abandoned = False
+        self._lock = threading.Lock()
+        self._changes: dict[str, Any] = {}
+        self._progress: dict[str, Any] = {}
+        self._phases: list[str] = []
+        self._result: dict[str, Any] = {}
+        self._lines: list[str] = output.splitlines(keepends=True)
+        self._output_size = sum(len(line.encode()) for line in self._lines)
+
+    def phase(self, phase: str, message: str = "") -> None:
+        """Begin the step called ``phase`` ("pull", "create", …); ``message`` says it to people."""
+        with self._lock:
+            self._changes |= {"phase": one_line(phase, limit=30), "message": one_line(message, limit=500)}
+            if phase not in self._phases:
+                self._phases.append(phase)
+            # Bytes of one step mean nothing in the next.
+            self._progress = {"phases": list(self._phases)}
+            self._changes["progress"] = self._progress
+
+    def say(self, message: str) -> None:
+        """Change the sentence for people within the present step."""
+        with self._lock:
+            self._changes["message"] = one_line(message, limit=500)
+
+    def progress(
+        self, *, current: int = 0, total: int = 0, unit: str = "", layers: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Say how far the present step is. ``layers`` are ``{"id", "phase", "current", "total"}``."""
+        with self._lock:
+            self._progress = {"phases": list(self._phases), "current": current, "total": total, "unit": unit}
+            if layers is not None:
+                self._progress["layers"] = _plain_value(layers[:_MOST_LAYERS])
+            self._changes["progress"] = self._progress
+
+    def output(self, text: str) -> None:
+        """Keep a line of the engine's own words; the oldest go when there are more than 256 KiB."""
+        line = plain(text).rstrip("\n")[-OUTPUT_LIMIT // 4 :] + "\n"
+        with self._lock:
+            self._lines.append(line)
+            self._output_size += len(line.encode())
+            cut = 0
+            while self._output_size > OUTPUT_LIMIT:
+                self._output_size -= len(self._lines[cut].encode())
+                cut += 1
+            del self._lines[:cut]
+            self._changes["output"] = None
+
+    def result(self, **values: Any) -> None:
+        """Keep values for the page that waits for the end."""
+        with self._lock:
+            self._result |= _plain_value(values)
+            self._changes["result"] = dict(self._result)
+
+    def identify(self, *, object_id: str, object_name: str = "") -> None:
+        """Say which engine object this is about, once a create knows it."""
+        with self._lock:
+            self.object_id = object_id
+            self._changes["object_id"] = one_line(object_id, limit=300)
+            if object_name:
+                self.object_name = object_name
+                self._changes["object_name"] = one_line(object_name, limit=300)
+
+    def fault(self, name: str) -> None:
+        """Say that the named fault point is reached; see ``console.lib.faults``."""
+        faults.reach(name)
+
+    def changes(self) -> dict[str, Any]:
+        """Return the row's fields that changed since the last call, for the worker's thread."""
+        with self._lock:
+            changes, self._changes = self._changes, {}
+            if "output" in changes:
+                changes["output"] = "".join(self._lines)
+        return changes
+
+    def put_back(self, changes: dict[str, Any]) -> None:
+        """Take back changes that could not be written, unless newer ones came meanwhile."""
+        with self._lock:
+            self._changes = changes | self._changes

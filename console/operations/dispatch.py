@@ -1,0 +1,62 @@
+"""Waking a worker: an operation's id goes to the broker, by a thread of its own.
+
+A caller never waits for Redis, whether it is gone or frozen. A wake-up that is lost costs time only: the sweep sends it
+again, because the row is the truth.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from typing import NoReturn
+from uuid import UUID
+
+from django.db import transaction
+
+from console.celery import app
+from console.lib.quiet import warn_rarely
+
+TASK = "operations.run"
+_MOST_WAITING = 1000
+
+_lock = threading.Lock()
+_waiting: queue.Queue[UUID] = queue.Queue(maxsize=_MOST_WAITING)
+_sender_pid = 0
+
+
+def wake(operation_id: UUID) -> None:
+    """Have a worker look at the operation, once the transaction at hand commits. Never waits, never raises."""
+    connection = transaction.get_connection()
+    if connection.in_atomic_block:
+        connection.on_commit(lambda: _put(operation_id))
+    else:
+        _put(operation_id)
+
+
+def _put(operation_id: UUID) -> None:
+    _start_sender()
+    try:
+        _waiting.put_nowait(operation_id)
+    except queue.Full:
+        warn_rarely("wake_up_dropped")
+
+
+def _start_sender() -> None:
+    """Start the thread, once in each process (a fork leaves threads behind)."""
+    global _sender_pid
+    if _sender_pid == os.getpid():
+        return
+    with _lock:
+        if _sender_pid != os.getpid():
+            threading.Thread(target=_send_for_ever, name="dispatch", daemon=True).start()
+            _sender_pid = os.getpid()
+
+
+def _send_for_ever() -> NoReturn:
+    while True:
+        operation_id = _waiting.get()
+        try:
+            app.send_task(TASK, args=[str(operation_id)], retry=False)
+        except Exception as error:  # noqa: BLE001  whatever kept this one from leaving, the next must find this thread alive
+            warn_rarely("wake_up_lost", error=str(error))
