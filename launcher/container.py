@@ -70,7 +70,7 @@ def _setup() -> int:
     prepare.static_files(data_dir, env=env)
     if url := os.environ.get("DOCKER_HOST"):
         driver = engine_api.driver_at(url) or "docker"
-        register = [python(), "manage.py", "register_local_host", "--url", url, "--driver", driver]
+        register: list[str | Path] = [python(), "manage.py", "register_local_host", "--url", url, "--driver", driver]
         if code := call(register, env=env, cwd=ROOT):
             return code
     return call([python(), "manage.py", "bootstrap_link"], env=env, cwd=ROOT)

@@ -29,6 +29,8 @@ class Engine:
     driver: str
     note: str
     private: Program | None = None
+    #: A folder with ca.pem, cert.pem and key.pem.
+    certificates: Path | None = None
 
 
 def choose(data_dir: DataDir) -> Engine | None:
@@ -56,9 +58,12 @@ def choose(data_dir: DataDir) -> Engine | None:
 
 
 def _from_docker_host(url: str) -> Engine | None:
-    if not url.startswith(("unix://", "tcp://")) or os.environ.get("DOCKER_TLS_VERIFY"):
-        say.warning(f"DOCKER_HOST is {url}: add this host with its credentials on the Hosts page. {_NEXT_STEP}")
+    if not url.startswith(("unix://", "tcp://")):
+        say.warning(f"DOCKER_HOST is {url}, but only unix:// and tcp:// can be taken over. {_NEXT_STEP}")
         return None
+    if os.environ.get("DOCKER_TLS_VERIFY"):
+        certificates = Path(os.environ.get("DOCKER_CERT_PATH") or "~/.docker").expanduser()
+        return Engine(url=url, driver="docker", note="from DOCKER_HOST", certificates=certificates)
     driver = engine_api.driver_at(url)
     if driver is None:
         say.warning(f"Nothing answers at DOCKER_HOST ({url}). The host named local shows when it does.")

@@ -197,9 +197,10 @@ class _Console:
                 )
                 return
             await asyncio.to_thread(_load_starter_image, chosen.url)
-        code, lines = await supervisor.run_once(
-            self._manage("register_local_host", "--url", chosen.url, "--driver", chosen.driver, "--note", chosen.note)
-        )
+        words = ["--url", chosen.url, "--driver", chosen.driver, "--note", chosen.note]
+        if chosen.certificates is not None:
+            words += ["--certificates", str(chosen.certificates)]
+        code, lines = await supervisor.run_once(self._manage("register_local_host", *words))
         if code != 0:
             say.warning("The engine could not be registered:\n    " + "\n    ".join(lines[-10:]))
 

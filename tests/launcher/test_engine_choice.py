@@ -120,19 +120,23 @@ def test_a_docker_host_that_does_not_answer_is_kept_and_named(
     assert "Nothing answers at DOCKER_HOST" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("tls", [True, False])
-def test_a_docker_host_with_credentials_is_left_to_the_hosts_page(
-    data_dir: DataDir,
-    places: Callable[..., str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tls: bool,
+def test_a_docker_host_over_ssh_is_left_to_the_hosts_page(
+    data_dir: DataDir, places: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2376" if tls else "ssh://harbour")
-    if tls:
-        monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_HOST", "ssh://harbour")
     assert engine.choose(data_dir) is None
     assert "Hosts page" in capsys.readouterr().out
+
+
+def test_the_certificates_of_a_docker_host_are_handed_over(
+    data_dir: DataDir, places: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2376")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    chosen = engine.choose(data_dir)
+    assert chosen is not None
+    assert (chosen.url, chosen.certificates) == ("tcp://192.0.2.1:2376", tmp_path)
 
 
 @pytest.mark.parametrize(
