@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-# Before anything reads console.settings: each pytest process has keys, databases and sockets of its own.
-_data_dir = tempfile.TemporaryDirectory(prefix="pilothouse-test-")
-os.environ["PILOTHOUSE_DATA_DIR"] = _data_dir.name
-os.environ["PILOTHOUSE_PUBLIC_URL"] = "http://testserver"
-os.environ.setdefault("PILOTHOUSE_REDIS_URL", "redis://127.0.0.1:1")
-os.environ.pop("DOCKER_HOST", None)
+from tests.settings import SUITE_DIR
 
 if TYPE_CHECKING:
     from django.test import Client
     from pytest_django.plugin import DjangoDbBlocker
-    from runtime.testing import FakeEngine
 
     from console.accounts.models import User
     from console.hosts.models import Host
+    from runtime.testing import FakeEngine
 
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The data directory of this pytest process."""
-    return Path(_data_dir.name)
+    return Path(SUITE_DIR.name)
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +110,8 @@ def host(db: None, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Host:
 @pytest.fixture
 def run_operations() -> Callable[[], None]:
     """Run every queued operation to its end, in this thread, as a worker would."""
-    from console.operations.worker import run
-
     from console.operations.models import Operation, OperationState
+    from console.operations.worker import run
 
     def run_all() -> None:
         while True:
@@ -134,4 +126,4 @@ def run_operations() -> Callable[[], None]:
 @pytest.fixture(scope="session", autouse=True)
 def _remove_data_dir() -> Iterator[None]:
     yield
-    _data_dir.cleanup()
+    SUITE_DIR.cleanup()
