@@ -62,11 +62,11 @@ def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
             lines = _without_secrets(str(value)).splitlines()
             cleaned[name] = "\n".join("    | " + one_line(line, limit=VALUE_LENGTH) for line in lines)
         elif name.startswith("_"):
-            cleaned[name] = value
+            cleaned[name] = value  # structlog's own, taken out before rendering
         elif _SECRET_NAME.search(name):
-            cleaned[name] = MASK
+            cleaned[one_line(name, limit=100)] = MASK
         else:
-            cleaned[name] = _clean(value)
+            cleaned[one_line(name, limit=100)] = _clean(value)
     return cleaned
 
 
@@ -129,4 +129,7 @@ def configure() -> None:
     logging.getLogger("django.request").setLevel(logging.CRITICAL)
     logging.getLogger("django.server").setLevel(logging.WARNING)
     for name in ("asyncio", "aiohttp.access", "httpx", "kombu", "amqp"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # The sweep's message every few seconds is no news; an operation's own events are.
+    for name in ("celery.beat", "celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
