@@ -169,7 +169,7 @@ class Supervisor:
         for child in children:
             send_signal(child.process.pid, signal.SIGTERM, group=True)
         if children and not self._hurry.is_set():
-            ended = asyncio.gather(*(child.ended.wait() for child in children))
+            ended = asyncio.ensure_future(_all_ended(children))
             hurry = asyncio.ensure_future(self._hurry.wait())
             await asyncio.wait(
                 (ended, hurry), timeout=max(0.0, deadline - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
@@ -273,6 +273,11 @@ class Supervisor:
 
         handle = self._loop.call_later(delay, start)
         self._restarts.add(handle)
+
+
+async def _all_ended(children: Sequence[_Child]) -> None:
+    for child in children:
+        await child.ended.wait()
 
 
 def _how_it_ended(code: int) -> str:

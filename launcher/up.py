@@ -99,7 +99,7 @@ def environment(data_dir: DataDir, *, url: str, redis_url: str, json_logs: bool 
 
 def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str]) -> list[Program]:
     """The console's own processes."""
-    celery: list[str | Path] = [python(), "-m", "celery", "-A", "console"]
+    celery: list[str | Path] = [python(), "-m", "celery", "--quiet", "-A", "console"]
     web: list[str | Path] = [
         *(python(), "-m", "uvicorn", "console.asgi:application", "--host", options.host, "--port", str(options.port)),
         *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-max-size", "1048576"),
@@ -108,6 +108,8 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
         *("--no-server-header", "--no-access-log", "--log-level", "warning"),
     ]
     worker = [*celery, "worker", "-P", "threads", "-c", "16", "--without-mingle", "--without-gossip"]
+    # A worker that owns a private engine must be root anyway.
+    worker_env = {**env, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     schedule = data_dir.folder("scheduler") / "schedule"
     commands: dict[str, list[str | Path]] = {
         "web": web,
@@ -115,7 +117,10 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
         "scheduler": [*celery, "beat", "--schedule", schedule, "--loglevel", "WARNING"],
         "watch": [python(), "manage.py", "watch"],
     }
-    return [Program(name=name, command=command, env=env, cwd=ROOT) for name, command in commands.items()]
+    return [
+        Program(name=name, command=command, env=worker_env if name == "worker" else env, cwd=ROOT)
+        for name, command in commands.items()
+    ]
 
 
 def up(options: Options) -> int:
