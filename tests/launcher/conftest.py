@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher import paths
 from launcher.paths import ROOT
 
 _SCRIPT = """
@@ -96,3 +98,30 @@ def supervise(tmp_path: Path) -> Iterator[Callable[..., Supervised]]:
     for supervised in started:
         supervised.process.kill()
         supervised.process.wait()
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """The environment of a newcomer, without what the suite itself runs with."""
+    ours = ("PILOTHOUSE_", "DATABASE_URL", "DOCKER_", "DJANGO_", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**kept, "PILOTHOUSE_VENV": str(paths.venv()), **more}
+
+
+def pilothouse(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `./pilothouse` to its end."""
+    return subprocess.run(
+        [str(ROOT / "pilothouse"), *arguments],
+        cwd=cwd,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
