@@ -109,6 +109,7 @@ __all__ = [
     "VolumeMount",
     "Window",
     "call",
+    "close_engine",
     "open_engine",
     "submit",
 ]
@@ -138,6 +139,13 @@ def open_engine(endpoint: Endpoint) -> ContainerEngine:
     if engine is None:
         engine = _engines[key] = connect(endpoint)
     return engine
+
+
+async def close_engine(endpoint: Endpoint) -> None:
+    """Close this loop's engine for ``endpoint``, if there is one; :func:`open_engine` then opens a new one."""
+    engine = _engines.pop((id(asyncio.get_running_loop()), endpoint), None)
+    if engine is not None:
+        await engine.close()
 
 
 def submit(work: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:

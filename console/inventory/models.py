@@ -12,6 +12,17 @@ from console.hosts.models import Host
 from console.rbac.policy import allowed
 
 
+class Rank(models.IntegerChoices):
+    """The order of the default list of containers: what needs somebody comes first."""
+
+    PROBLEM = 0
+    RUNNING = 1
+    PAUSED = 2
+    REMOVING = 3
+    CREATED = 4
+    ENDED = 5
+
+
 class ObservedQuerySet(models.QuerySet):  # type: ignore[type-arg]  # serves several models
     action = ""
 
@@ -38,13 +49,16 @@ class ObservedContainer(models.Model):
     image_id = models.CharField(max_length=80)
     command = models.TextField(blank=True)
     state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in ContainerState])
-    #: The order of the default list: what is wrong comes first (see `problem_rank` in queries).
+    #: The order of the default list: what is wrong comes first (see `Rank`).
     rank = models.PositiveSmallIntegerField(default=9)
+    #: The engine's own words, "Up 5 minutes"; renewed with each full list, without a signal to pages.
     status = models.CharField(max_length=255, blank=True)
     health = models.CharField(
         max_length=10, choices=[(health.value, health.value) for health in Health], default=Health.NONE
     )
     exit_code = models.IntegerField(null=True)
+    #: Somebody stopped or killed it, so that its exit code is nobody's problem.
+    end_requested = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     #: Lists of plain values in the shape of runtime's Port, Mount and names of networks.
     ports = models.JSONField(default=list)
@@ -53,6 +67,9 @@ class ObservedContainer(models.Model):
     labels = models.JSONField(default=dict)
     #: Lower-cased name, image, id, ports and labels: what the list's search looks through.
     search_text = models.TextField(blank=True)
+    #: Of the values as the engine gave them: equal means nothing to write.
+    fingerprint = models.CharField(max_length=32, default="", editable=False)
+    #: When the engine was asked for what this row says; a row that did not change keeps its time.
     observed_at = models.DateTimeField()
 
     objects = ContainerQuerySet.as_manager()
@@ -103,6 +120,7 @@ class ObservedImage(models.Model):
     created_at = models.DateTimeField()
     labels = models.JSONField(default=dict)
     search_text = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=32, default="", editable=False)
     observed_at = models.DateTimeField()
 
     objects = ImageQuerySet.as_manager()
@@ -123,6 +141,7 @@ class ObservedVolume(models.Model):
     driver = models.CharField(max_length=60)
     labels = models.JSONField(default=dict)
     options = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=32, default="", editable=False)
     observed_at = models.DateTimeField()
 
     class Meta:
@@ -139,6 +158,7 @@ class ObservedNetwork(models.Model):
     network_id = models.CharField(max_length=64)
     name = models.CharField(max_length=255)
     driver = models.CharField(max_length=60)
+    fingerprint = models.CharField(max_length=32, default="", editable=False)
     observed_at = models.DateTimeField()
 
     class Meta:
@@ -146,3 +166,18 @@ class ObservedNetwork(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class WatchLease(models.Model):
+    """Who may write the inventory: one watch at a time, until its lease ends."""
+
+    # One row at the most.
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    owner = models.CharField(max_length=120, blank=True)
+    held_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_watch_lease")]
+
+    def __str__(self) -> str:
+        return self.owner

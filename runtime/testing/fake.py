@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -492,10 +492,14 @@ class FakeEngine:
 
     # Containers
 
-    async def list_containers(self) -> list[Container]:
-        """Return every container, newest first."""
+    async def list_containers(self, *, container_ids: Collection[str] = ()) -> list[Container]:
+        """Return every container, or those named, newest first."""
         await self._enter("list_containers")
-        return [parse.container(container.row()) for container in reversed(self._containers.values())]
+        return [
+            parse.container(container.row())
+            for container in reversed(self._containers.values())
+            if not container_ids or container.container_id in container_ids
+        ]
 
     async def inspect_container(self, container_id: str) -> ContainerDetail:
         """Raises ``NotFound``."""

@@ -1,0 +1,430 @@
+"""Writing down what the hosts hold.
+
+One function writes containers, :func:`apply_containers`, and it has two callers: `manage.py watch`, which follows the
+events and lists of every host, and :func:`observe_container`, with which a worker writes the one row that its operation
+changed, so that the page that waited for the operation shows the result. Both say when they asked the engine, and an
+older answer never overwrites a newer one.
+
+Every string here came from an engine: it is cut to its column and cleaned of what a database refuses, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from console import gateway
+from console.gateway import Container, ContainerState, Health, Image, Network, Volume
+from console.hosts.models import Host
+from console.inventory.models import (
+    ObservedContainer,
+    ObservedImage,
+    ObservedLabel,
+    ObservedNetwork,
+    ObservedVolume,
+    Rank,
+)
+from console.lib import live
+
+#: Exit codes of a process that was asked to end: SIGINT and SIGTERM.
+_ASKED_TO_END: Final = (130, 143)
+_BATCH: Final = 500
+#: Topics in one signal; a page that follows one object must not cost a message of megabytes.
+_TOPICS: Final = 200
+_INTEGER: Final = 2**31 - 1
+_BIG_INTEGER: Final = 2**63 - 1
+Value = TypeVar("Value", Image, Volume, Network)
+
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
+
+_CONTAINER_FIELDS: Final = [
+    "name",
+    "image",
+    "image_id",
+    "command",
+    "state",
+    "rank",
+    "status",
+    "health",
+    "exit_code",
+    "end_requested",
+    "created_at",
+    "ports",
+    "mounts",
+    "networks",
+    "labels",
+    "search_text",
+    "fingerprint",
+    "observed_at",
+]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What an observation changed: full ids of containers, and whether anything else did."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+    def topics(self, host: Host) -> list[str]:
+        """What pages are told."""
+        if not self:
+            return []
+        ids = (*self.added, *self.changed, *self.removed)
+        return ["containers", f"host:{host.id}", *(f"container:{host.id}:{container_id}" for container_id in ids)]
+
+
+def _clean(text: str, *, limit: int | None = None) -> str:
+    """Return ``text`` without what a database refuses (NUL, lone surrogates), cut to ``limit`` characters."""
+    if limit is not None:
+        text = text[:limit]
+    if text.isascii():
+        return text.replace("\0", "\N{REPLACEMENT CHARACTER}") if "\0" in text else text
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _clean_map(values: Any) -> dict[str, str]:
+    return {_clean(key): _clean(value) for key, value in values.items()}
+
+
+def _fingerprint(*values: object) -> str:
+    return hashlib.blake2b(repr(values).encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def _container_fingerprint(container: Container) -> str:
+    return _fingerprint(
+        container.name,
+        container.image,
+        container.image_id,
+        container.command,
+        container.state.value,
+        container.health.value,
+        container.exit_code,
+        container.created_at,
+        container.ports,
+        container.mounts,
+        container.networks,
+        sorted(container.labels.items()),
+    )
+
+
+def rank_of(*, state: str, health: str, exit_code: int | None, end_requested: bool) -> Rank:
+    """Return where a container stands in the default list: what needs somebody comes first."""
+    if state in (ContainerState.RESTARTING, ContainerState.DEAD) or (
+        state == ContainerState.RUNNING and health == Health.UNHEALTHY
+    ):
+        return Rank.PROBLEM
+    if state == ContainerState.EXITED:
+        failed = bool(exit_code) and exit_code not in _ASKED_TO_END and not end_requested
+        return Rank.PROBLEM if failed else Rank.ENDED
+    return {
+        ContainerState.RUNNING: Rank.RUNNING,
+        ContainerState.PAUSED: Rank.PAUSED,
+        ContainerState.REMOVING: Rank.REMOVING,
+        ContainerState.CREATED: Rank.CREATED,
+    }[ContainerState(state)]
+
+
+def _search_text(container: Container) -> str:
+    ports = (f"{port.host_port}:{port.container_port}" for port in container.ports if port.host_port)
+    labels = (f"{key}={value}" for key, value in container.labels.items())
+    parts = (container.name, container.image, container.container_id, *ports, *labels)
+    return _clean(" ".join(parts).lower(), limit=8192)
+
+
+def _container_row(
+    host: Host, container: Container, *, fingerprint: str, end_requested: bool, asked_at: datetime
+) -> ObservedContainer:
+    exit_code = None if container.exit_code is None else max(-_INTEGER, min(container.exit_code, _INTEGER))
+    return ObservedContainer(
+        host=host,
+        container_id=container.container_id,
+        name=_clean(container.name, limit=255),
+        image=_clean(container.image, limit=300),
+        image_id=_clean(container.image_id, limit=80),
+        command=_clean(container.command, limit=4096),
+        state=container.state.value,
+        rank=rank_of(state=container.state, health=container.health, exit_code=exit_code, end_requested=end_requested),
+        status=_clean(container.status, limit=255),
+        health=container.health.value,
+        exit_code=exit_code,
+        end_requested=end_requested,
+        created_at=container.created_at,
+        ports=[asdict(port) for port in container.ports],
+        mounts=[
+            {**asdict(mount), "source": _clean(mount.source), "target": _clean(mount.target)}
+            for mount in container.mounts
+        ],
+        networks=[_clean(name) for name in container.networks],
+        labels=_clean_map(container.labels),
+        search_text=_search_text(container),
+        fingerprint=fingerprint,
+        observed_at=asked_at,
+    )
+
+
+def _write_labels(rows: Sequence[ObservedContainer]) -> None:
+    ObservedLabel.objects.bulk_create(
+        (
+            ObservedLabel(container_id=row.pk, key=key[:255], value=value[:255])
+            for row in rows
+            for key, value in row.labels.items()
+        ),
+        batch_size=_BATCH,
+    )
+
+
+def _batches(ids: Iterable[Any]) -> Iterable[list[Any]]:
+    """Cut a long list into what one statement's parameters hold."""
+    whole = list(ids)
+    return (whole[start : start + _BATCH] for start in range(0, len(whole), _BATCH))
+
+
+def _alone(host: Host) -> bool:
+    """Hold the host's row to the end of the transaction: writers of one host come one after the other.
+
+    ``False`` when the host was removed meanwhile. (SQLite has a single writer anyhow.)
+    """
+    return Host.objects.select_for_update().filter(id=host.id).exists()
+
+
+def apply_containers(
+    host: Host,
+    *,
+    containers: Sequence[Container],
+    asked_at: datetime,
+    asked_for: Collection[str] | None = None,
+    ended_by_request: Collection[str] = (),
+) -> Changes:
+    """Write what differs from the rows, and tell the pages what changed.
+
+    ``containers`` is the engine's answer to a question put at ``asked_at``: for all containers, or only for the full
+    ids ``asked_for``. What it does not name is gone. Rows observed after ``asked_at`` are left as they are.
+    ``ended_by_request`` are containers that somebody stopped or killed, as the engine's events say.
+    """
+    found = {
+        container.container_id: container for container in containers if _FULL_ID.fullmatch(container.container_id)
+    }
+    changes = Changes()
+    with transaction.atomic():
+        if not _alone(host):
+            return changes
+        rows = ObservedContainer.objects.filter(host=host)
+        if asked_for is not None:
+            rows = rows.filter(container_id__in=list(asked_for))
+        known = {
+            row[0]: row[1:]
+            for row in rows.values_list("container_id", "pk", "fingerprint", "status", "end_requested", "observed_at")
+        }
+        written: list[ObservedContainer] = []
+        told_anew: defaultdict[str, list[int]] = defaultdict(list)
+        relabelled: list[int] = []
+        for container_id, container in found.items():
+            fingerprint = _container_fingerprint(container)
+            before = known.get(container_id)
+            ended = container.state in (ContainerState.EXITED, ContainerState.DEAD)
+            end_requested = ended and (container_id in ended_by_request or (before is not None and before[3]))
+            if before is not None:
+                if before[4] > asked_at:
+                    continue
+                if before[1] == fingerprint and before[3] == end_requested:
+                    status = _clean(container.status, limit=255)
+                    if before[2] != status:
+                        told_anew[status].append(before[0])
+                    continue
+                changes.changed.append(container_id)
+                relabelled.append(before[0])
+            else:
+                changes.added.append(container_id)
+            written.append(
+                _container_row(host, container, fingerprint=fingerprint, end_requested=end_requested, asked_at=asked_at)
+            )
+        gone = [
+            (container_id, before[0])
+            for container_id, before in known.items()
+            if container_id not in found and before[4] <= asked_at
+        ]
+        changes.removed = [container_id for container_id, _pk in gone]
+        if written:
+            ObservedContainer.objects.bulk_create(
+                written,
+                batch_size=_BATCH,
+                update_conflicts=True,
+                unique_fields=["host", "container_id"],
+                update_fields=_CONTAINER_FIELDS,
+            )
+            for keys in _batches(relabelled):
+                ObservedLabel.objects.filter(container_id__in=keys).delete()
+            _write_labels(written)
+        for status, told in told_anew.items():
+            for keys in _batches(told):
+                ObservedContainer.objects.filter(pk__in=keys).update(status=status)
+        for keys in _batches(pk for _container_id, pk in gone):
+            ObservedContainer.objects.filter(pk__in=keys).delete()
+        _tell(changes.topics(host))
+    return changes
+
+
+def _tell(topics: Sequence[str]) -> None:
+    for start in range(0, len(topics), _TOPICS):
+        live.notify(*topics[start : start + _TOPICS])
+
+
+def _apply(
+    host: Host,
+    values: Sequence[Value],
+    *,
+    rows: models.Manager[Any],
+    key: str,
+    key_of: Callable[[Value], str],
+    row_of: Callable[[Value], dict[str, Any]],
+    asked_at: datetime,
+) -> bool:
+    """Write what differs between ``values`` and ``rows``; say whether anything did."""
+    found = {key_of(value): value for value in values if key_of(value)}
+    with transaction.atomic():
+        if not _alone(host):
+            return False
+        told = rows.filter(host=host).values_list(key, "pk", "fingerprint", "observed_at")
+        known = {row[0]: row[1:] for row in told}
+        written: list[models.Model] = []
+        updated = {"fingerprint", "observed_at"}
+        for name, value in found.items():
+            content = row_of(value)
+            updated.update(content)
+            fingerprint = _fingerprint(sorted(content.items()))
+            before = known.get(name)
+            if before is None or (before[1] != fingerprint and before[2] <= asked_at):
+                written.append(
+                    rows.model(host=host, **{key: name}, **content, fingerprint=fingerprint, observed_at=asked_at)
+                )
+        gone = [before[0] for name, before in known.items() if name not in found and before[2] <= asked_at]
+        if written:
+            rows.bulk_create(
+                written,
+                batch_size=_BATCH,
+                update_conflicts=True,
+                unique_fields=["host", key],
+                update_fields=sorted(updated),
+            )
+        for keys in _batches(gone):
+            rows.filter(pk__in=keys).delete()
+    return bool(written or gone)
+
+
+def apply_images(host: Host, *, images: Sequence[Image], asked_at: datetime) -> bool:
+    """Write the images that differ, tell the pages, and say whether any did."""
+
+    def row(image: Image) -> dict[str, Any]:
+        tags = [_clean(tag, limit=300) for tag in image.tags]
+        digests = [_clean(digest, limit=400) for digest in image.digests]
+        labels = _clean_map(image.labels)
+        return {
+            "tags": tags,
+            "digests": digests,
+            "name": tags[0] if tags else "",
+            "size_bytes": max(0, min(image.size_bytes, _BIG_INTEGER)),
+            "created_at": image.created_at,
+            "labels": labels,
+            "search_text": _clean(" ".join((*tags, image.image_id, *digests)).lower(), limit=8192),
+        }
+
+    changed = _apply(
+        host,
+        images,
+        rows=ObservedImage.objects,
+        key="image_id",
+        key_of=lambda image: _clean(image.image_id, limit=80),
+        row_of=row,
+        asked_at=asked_at,
+    )
+    if changed:
+        live.notify("images", f"host:{host.id}")
+    return changed
+
+
+def apply_volumes(host: Host, *, volumes: Sequence[Volume], asked_at: datetime) -> bool:
+    """Write the volumes that differ, and say whether any did."""
+    return _apply(
+        host,
+        volumes,
+        rows=ObservedVolume.objects,
+        key="name",
+        key_of=lambda volume: _clean(volume.name, limit=255),
+        row_of=lambda volume: {
+            "driver": _clean(volume.driver, limit=60),
+            "labels": _clean_map(volume.labels),
+            "options": _clean_map(volume.options),
+        },
+        asked_at=asked_at,
+    )
+
+
+def apply_networks(host: Host, *, networks: Sequence[Network], asked_at: datetime) -> bool:
+    """Write the networks that differ, and say whether any did."""
+    return _apply(
+        host,
+        networks,
+        rows=ObservedNetwork.objects,
+        key="network_id",
+        key_of=lambda network: _clean(network.network_id, limit=64),
+        row_of=lambda network: {"name": _clean(network.name, limit=255), "driver": _clean(network.driver, limit=60)},
+        asked_at=asked_at,
+    )
+
+
+def apply_listing(
+    host: Host,
+    *,
+    containers: Sequence[Container],
+    images: Sequence[Image],
+    volumes: Sequence[Volume],
+    networks: Sequence[Network],
+    asked_at: datetime,
+) -> Changes:
+    """Write everything a host holds, as asked for at ``asked_at``; returns what changed among its containers."""
+    changes = apply_containers(host, containers=containers, asked_at=asked_at)
+    apply_images(host, images=images, asked_at=asked_at)
+    apply_volumes(host, volumes=volumes, asked_at=asked_at)
+    apply_networks(host, networks=networks, asked_at=asked_at)
+    return changes
+
+
+def apply_container(host: Host, container: Container, *, asked_at: datetime) -> Changes:
+    """Write one container of the engine's list."""
+    return apply_containers(host, containers=[container], asked_at=asked_at, asked_for=[container.container_id])
+
+
+def forget_container(host: Host, container_id: str, *, asked_at: datetime) -> Changes:
+    """Remove the row of a container that the engine does not know any more."""
+    return apply_containers(host, containers=[], asked_at=asked_at, asked_for=[container_id])
+
+
+def observe_container(host: Host, container_id: str) -> None:
+    """Ask the engine about one container and write its row, as watch would. Raises ``BackendError``.
+
+    Called by the worker at the end of an operation on a container. Watch sees the same change by the engine's event and
+    finds the row as it should be; without this, the page that waited for the operation could show the state before.
+    """
+    asked_at = timezone.now()
+    found = gateway.call(host.endpoint, lambda engine: engine.list_containers(container_ids=[container_id]))
+    apply_containers(host, containers=found, asked_at=asked_at, asked_for=[container_id])
+
+
+def observe_images(host: Host) -> None:
+    """Ask the engine for its images and write them, after an operation on one. Raises ``BackendError``."""
+    asked_at = timezone.now()
+    found = gateway.call(host.endpoint, lambda engine: engine.list_images())
+    apply_images(host, images=found, asked_at=asked_at)
