@@ -4,3 +4,7 @@ from django.apps import AppConfig
 class ContainersConfig(AppConfig):
     name = "console.containers"
     label = "containers"
+
+    def ready(self) -> None:
+        """Register the operation kinds of this app."""
+        from console.containers import handlers, image_handlers  # noqa: F401

@@ -1,0 +1,446 @@
+"""The worker side of every change to a container.
+
+Each may run again after a crash: what is already so counts as done, and a create adopts what it made before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import NoReturn
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from console.containers.image_handlers import pull_with_progress
+from console.containers.specs import (
+    OPERATION_LABEL,
+    SIGNATURE_LABEL,
+    Malformed,
+    check_spec,
+    differences,
+    from_arguments,
+    is_reference,
+)
+from console.containers.states import SIGNALS, exit_words
+from console.gateway import (
+    BackendError,
+    Conflict,
+    ContainerDetail,
+    ContainerSpec,
+    ContainerState,
+    EngineFailure,
+    Health,
+    Invalid,
+    NotFound,
+)
+from console.lib.crypto import is_signed, signature
+from console.operations.errors import Failure
+from console.operations.registry import OperationContext, register
+
+#: How long a fresh container without a health check must go on running, seconds.
+_SETTLE = 1.0
+_LAST_LINES = 20
+_POLL = 0.25
+#: A health check that never decides: the longest wait, seconds.
+_LONGEST_HEALTH_WAIT = 1800
+_LONGEST_REMOVAL = 60
+
+
+# Simple changes
+
+
+@register("container.start", title=gettext_lazy("Start %(name)s"), timeout=120)
+async def start(context: OperationContext) -> None:
+    """Start a container."""
+    context.phase("start")
+    try:
+        await context.engine.start_container(context.object_id)
+    except (EngineFailure, Invalid):
+        await _tell_last_lines(context)
+        raise
+
+
+@register("container.stop", title=gettext_lazy("Stop %(name)s"), timeout=3720)
+async def stop(context: OperationContext) -> None:
+    """Stop a container within the grace it was created with."""
+    context.phase("stop")
+    await context.engine.stop_container(context.object_id, grace=await _grace(context))
+
+
+@register("container.restart", title=gettext_lazy("Restart %(name)s"), timeout=3720)
+async def restart(context: OperationContext) -> None:
+    """Stop a container, if it runs, and start it."""
+    context.phase("restart")
+    try:
+        await context.engine.restart_container(context.object_id, grace=await _grace(context))
+    except (EngineFailure, Invalid):
+        await _tell_last_lines(context)
+        raise
+
+
+@register("container.kill", title=gettext_lazy("Kill %(name)s"), timeout=120)
+async def kill(context: OperationContext) -> None:
+    """Send a signal to a container's main process."""
+    context.phase("kill")
+    signal = context.arguments.get("signal", "SIGKILL")
+    if signal not in SIGNALS:
+        raise Failure(
+            "invalid", _("The signal is not one of those in the list."), next_step=_("Choose another signal.")
+        )
+    try:
+        await context.engine.kill_container(context.object_id, signal=signal)
+    except Conflict as error:
+        if signal == "SIGKILL" and await _state(context) is not ContainerState.RUNNING:
+            context.output(_("It was not running any more."))
+            return
+        raise Failure("conflict", error.message, next_step=_("Only a running container takes a signal.")) from error
+
+
+@register("container.pause", title=gettext_lazy("Pause %(name)s"), timeout=120)
+async def pause(context: OperationContext) -> None:
+    """Freeze a container's processes."""
+    context.phase("pause")
+    try:
+        await context.engine.pause_container(context.object_id)
+    except (Conflict, EngineFailure) as error:
+        if await _state(context) is ContainerState.PAUSED:
+            context.output(_("It was paused already."))
+            return
+        raise Failure(error.code, error.message, next_step=_("Only a running container can be paused.")) from error
+
+
+@register("container.unpause", title=gettext_lazy("Resume %(name)s"), timeout=120)
+async def unpause(context: OperationContext) -> None:
+    """Let a container's processes go on."""
+    context.phase("unpause")
+    try:
+        await context.engine.unpause_container(context.object_id)
+    except (Conflict, EngineFailure) as error:
+        if await _state(context) is ContainerState.RUNNING:
+            context.output(_("It was running already."))
+            return
+        raise Failure(error.code, error.message, next_step=_("Only a paused container can be resumed.")) from error
+
+
+@register("container.rename", title=gettext_lazy("Rename %(name)s"), timeout=120)
+async def rename(context: OperationContext) -> None:
+    """Give a container another name."""
+    context.phase("rename")
+    name = str(context.arguments.get("name", ""))
+    if any(problem.field == "name" for problem in check_spec(ContainerSpec(name=name, image="scratch"))):
+        raise Failure("invalid", _("This is no name for a container."), next_step=_("Choose another name."))
+    try:
+        await context.engine.rename_container(context.object_id, name=name)
+    except (Conflict, Invalid) as error:
+        if (await context.engine.inspect_container(context.object_id)).container.name == name:
+            return
+        raise Failure(error.code, error.message, next_step=_("Choose another name.")) from error
+    context.identify(object_id=context.object_id, object_name=name)
+
+
+@register("container.remove", title=gettext_lazy("Remove %(name)s"), timeout=300)
+async def remove(context: OperationContext) -> None:
+    """Remove a container, and its anonymous volumes when asked; already gone is done."""
+    context.phase("remove")
+    force, volumes = context.arguments.get("force") is True, context.arguments.get("volumes") is True
+    context.fault("container.remove.before")
+    try:
+        detail = await context.engine.inspect_container(context.object_id)
+        context.result(name=detail.container.name, image=detail.container.image)
+        await context.engine.remove_container(context.object_id, force=force, volumes=volumes)
+    except NotFound:
+        context.output(_("It was gone already."))
+    except Conflict as error:
+        state = await _state(context)
+        if state is None or state is ContainerState.REMOVING:
+            await _wait_until_gone(context)
+        elif state in (ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.RESTARTING):
+            raise Failure(
+                "conflict",
+                error.message,
+                next_step=_("It is running: stop it first, or tick “stop it first” when removing."),
+            ) from error
+        else:
+            raise Failure("conflict", error.message, next_step=_("Try again in a moment.")) from error
+    context.fault("container.remove.removed")
+
+
+async def _state(context: OperationContext) -> ContainerState | None:
+    """Return the container's state now; ``None`` when it is gone."""
+    try:
+        return (await context.engine.inspect_container(context.object_id)).container.state
+    except NotFound:
+        return None
+
+
+async def _grace(context: OperationContext) -> int:
+    detail = await context.engine.inspect_container(context.object_id)
+    config = detail.raw.get("Config")
+    grace = config.get("StopTimeout") if isinstance(config, dict) else None
+    return grace if isinstance(grace, int) and 0 <= grace <= 3600 else 10
+
+
+async def _wait_until_gone(context: OperationContext) -> None:
+    context.phase("remove", _("The engine is removing it already."))
+    for _round in range(int(_LONGEST_REMOVAL / _POLL)):
+        if await _state(context) is None:
+            return
+        await asyncio.sleep(_POLL)
+    raise Failure(
+        "timed_out",
+        _("The engine began to remove it and did not finish within a minute."),
+        next_step=_("Look at the engine's own log on the host; something holds the container's files."),
+    )
+
+
+async def _tell_last_lines(context: OperationContext, *, container_id: str = "") -> str:
+    """Put the last lines of the container's log into the operation's output, and return them."""
+    container_id = container_id or context.object_id
+    text = bytearray()
+    try:
+        async with asyncio.timeout(5):
+            detail = await context.engine.inspect_container(container_id)
+            async for chunk in context.engine.logs(container_id, tty=detail.tty, tail=_LAST_LINES):
+                text += chunk.data
+                if len(text) > 64 * 1024:
+                    break
+    except (BackendError, TimeoutError) as error:
+        context.output(_("Its log could not be read: %(cause)s") % {"cause": error})
+    lines = text.decode(errors="replace").splitlines()[-_LAST_LINES:]
+    for line in lines:
+        context.output(line[:2000])
+    return "\n".join(lines)
+
+
+# Create
+
+
+@register("container.create", title=gettext_lazy("Create %(name)s"), cancellable=True, timeout=6 * 3600)
+async def create(context: OperationContext) -> None:
+    """Pull, create, compare, start and watch a container; a second run goes on with what the first one made."""
+    try:
+        spec = from_arguments(context.arguments.get("spec"))
+    except Malformed as error:
+        raise Failure("invalid", str(error), next_step=_("Fill in the form again.")) from error
+    problems = check_spec(spec)
+    if problems or not is_reference(spec.image):
+        message = problems[0].message if problems else _("This is no image reference.")
+        raise Failure("invalid", message, next_step=_("Fill in the form again."))
+    wants_start = context.arguments.get("start") is True
+
+    container_id = await _adopt(context, spec)
+    if container_id is None:
+        await _provide_image(context, spec.image, pull=str(context.arguments.get("pull", "missing")))
+    started = False
+    try:
+        if container_id is None:
+            container_id = await _make(context, spec)
+        await _compare(context, spec, container_id)
+        if wants_start:
+            context.phase("start", _("Starting %(name)s") % {"name": spec.name})
+            await _start(context, container_id)
+            started = True
+            context.fault("container.create.started")
+    except asyncio.CancelledError:
+        # A container that somebody cancelled before it ran would only be in the way.
+        if not started and not context.abandoned:
+            await asyncio.shield(_undo(context, spec, container_id))
+        raise
+    if wants_start:
+        await _settle(context, container_id)
+
+
+def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
+    operation = str(context.operation_id)
+    ours = ((OPERATION_LABEL, operation), (SIGNATURE_LABEL, signature("container", operation)))
+    return replace(spec, labels=(*spec.labels, *ours))
+
+
+def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
+    """Whether this operation made the container: its label alone proves nothing, our signature on it does."""
+    labels, operation = detail.container.labels, str(context.operation_id)
+    return labels.get(OPERATION_LABEL) == operation and is_signed(
+        labels.get(SIGNATURE_LABEL, ""), "container", operation
+    )
+
+
+async def _adopt(context: OperationContext, spec: ContainerSpec) -> str | None:
+    """Return what an earlier run of this operation made, if it did."""
+    try:
+        detail = await context.engine.inspect_container(spec.name)
+    except NotFound:
+        return None
+    if detail.container.name == spec.name and _is_ours(context, detail):
+        context.identify(object_id=detail.container.container_id, object_name=spec.name)
+        context.result(container_id=detail.container.container_id)
+        return detail.container.container_id
+    return None
+
+
+async def _provide_image(context: OperationContext, reference: str, *, pull: str) -> None:
+    if pull not in ("always", "missing", "never"):
+        raise Failure("invalid", _("When to pull is always, missing or never."), next_step=_("Fill in the form again."))
+    try:
+        await context.engine.inspect_image(reference)
+    except NotFound as error:
+        if pull == "never" or reference.startswith("sha256:"):
+            raise Failure(
+                "image_missing",
+                _("The host does not have the image %(image)s, and it was not to be pulled.") % {"image": reference},
+                next_step=_("Pull it on the Images page, or let the form pull it."),
+            ) from error
+    else:
+        if pull != "always" or reference.startswith("sha256:"):
+            return
+    context.phase("pull", _("Pulling %(image)s") % {"image": reference})
+    await pull_with_progress(context, reference)
+
+
+async def _make(context: OperationContext, spec: ContainerSpec) -> str:
+    context.phase("create", _("Creating %(name)s") % {"name": spec.name})
+    context.fault("container.create.before")
+    try:
+        container_id = await context.engine.create_container(_labelled(context, spec))
+    except Conflict as error:
+        adopted = await _adopt(context, spec)
+        if adopted is None:
+            raise Failure(
+                "name_taken",
+                _("Another container on this host is named %(name)s.") % {"name": spec.name},
+                next_step=_("Choose another name, or remove the other container first."),
+            ) from error
+        container_id = adopted
+    except NotFound as error:
+        raise Failure(
+            "image_missing",
+            _("The image %(image)s vanished before the container was made: %(cause)s")
+            % {"image": spec.image, "cause": error.message},
+            next_step=_("Try again with “Pull the image: always”."),
+        ) from error
+    context.fault("container.create.created")
+    context.identify(object_id=container_id, object_name=spec.name)
+    context.result(container_id=container_id)
+    return container_id
+
+
+async def _compare(context: OperationContext, spec: ContainerSpec, container_id: str) -> None:
+    """Hold what was made against what was asked for; what differs is removed before it ever runs."""
+    context.phase("compare", _("Checking what was made"))
+    detail = await context.engine.inspect_container(container_id)
+    found = differences(_labelled(context, spec), detail.raw)
+    if not found or detail.container.state is not ContainerState.CREATED:
+        return
+    for difference in found:
+        context.output(difference)
+    await _remove_quietly(context, container_id)
+    raise Failure(
+        "mismatch",
+        _("The engine made something else than was asked for, and it was removed: %(what)s.") % {"what": found[0]},
+        next_step=_("This engine ignores a setting: leave it out, or choose another host."),
+    )
+
+
+async def _start(context: OperationContext, container_id: str) -> None:
+    try:
+        await context.engine.start_container(container_id)
+    except (Conflict, EngineFailure, Invalid, NotFound) as error:
+        await _tell_last_lines(context, container_id=container_id)
+        advice = {
+            "port_taken": _("The container is kept: free the port and start it, or remove it and choose another port."),
+            "no_space": _("The host's disk is full: make room, then start the container; it is kept."),
+            "command_missing": _("Its command is not in the image. Duplicate the container with another command."),
+            "command_denied": _(
+                "Its command may not be executed. Duplicate the container with another command or user."
+            ),
+            "user_missing": _("The image has no such user. Duplicate the container with another user, or a number."),
+            "network_missing": _("The network is gone. Duplicate the container with another network."),
+        }.get(error.reason, _("The container is kept, so that you can look at it; remove it when you are done."))
+        raise Failure(error.code, error.message, next_step=advice) from error
+
+
+async def _undo(context: OperationContext, spec: ContainerSpec, container_id: str | None) -> None:
+    """Remove what a cancelled create made; a create that was under way may have been carried out."""
+    container_id = container_id or await _adopt(context, spec)
+    if container_id is not None:
+        await _remove_quietly(context, container_id)
+
+
+async def _remove_quietly(context: OperationContext, container_id: str) -> None:
+    try:
+        await context.engine.remove_container(container_id, force=True, volumes=True)
+    except NotFound:
+        return
+    except BackendError as error:
+        context.output(_("It could not be removed: %(cause)s") % {"cause": error})
+
+
+async def _settle(context: OperationContext, container_id: str) -> None:
+    """Wait until a started container is healthy, or has shown that it keeps running."""
+    detail = await context.engine.inspect_container(container_id)
+    bound = _health_bound(detail)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    context.phase("healthy", _("Waiting until it is healthy") if bound else _("Checking that it keeps running"))
+    while True:
+        state = detail.container.state
+        if state in (ContainerState.EXITED, ContainerState.DEAD):
+            return await _tell_end(context, detail)
+        if detail.restart_count or state is ContainerState.RESTARTING:
+            await _fail(context, detail, "restarting", _("It starts, ends and is restarted again."))
+        health = detail.container.health
+        waited = loop.time() - begun
+        if health is Health.HEALTHY or (health is Health.NONE and waited >= _SETTLE):
+            return None
+        if health is Health.UNHEALTHY:
+            for line in detail.health_log[-3:]:
+                context.output(line[:2000])
+            await _fail(context, detail, "unhealthy", _("It runs, and its health check fails."))
+        if bound and waited > bound:
+            await _fail(
+                context,
+                detail,
+                "unhealthy",
+                _("Its health check did not succeed within %(count)s s.") % {"count": bound},
+            )
+        await asyncio.sleep(_POLL if waited < 10 else 1.0)
+        detail = await context.engine.inspect_container(container_id)
+
+
+def _health_bound(detail: ContainerDetail) -> int:
+    """Return the longest time in which the health check must have decided, seconds; 0 without one."""
+    if detail.container.health is Health.NONE:
+        return 0
+    config = detail.raw.get("Config")
+    check = (config.get("Healthcheck") if isinstance(config, dict) else None) or {}
+
+    def seconds(name: str, default: int) -> int:
+        return round((check.get(name) or 0) / 10**9) or default
+
+    rounds = int(check.get("Retries") or 3) + 1
+    bound = seconds("StartPeriod", 0) + rounds * (seconds("Interval", 30) + seconds("Timeout", 30)) + 10
+    return min(bound, _LONGEST_HEALTH_WAIT)
+
+
+async def _tell_end(context: OperationContext, detail: ContainerDetail) -> None:
+    """A container that ended at once: without an error that is what some are for, else it failed."""
+    container = detail.container
+    words = exit_words(container.exit_code, oom_killed=detail.oom_killed)
+    if container.exit_code == 0:
+        await _tell_last_lines(context, container_id=container.container_id)
+        context.phase("healthy", words)
+        return
+    await _fail(context, detail, "exited", words)
+
+
+async def _fail(context: OperationContext, detail: ContainerDetail, code: str, message: str) -> NoReturn:
+    lines = await _tell_last_lines(context, container_id=detail.container.container_id)
+    reason = f"{message} {detail.error}".strip()
+    tail = _("Its last lines:") + "\n" + lines if lines else _("It wrote nothing to its log.")
+    raise Failure(
+        code,
+        f"{reason}\n{tail}",
+        next_step=_(
+            "Correct the command, the variables or the image by duplicating the container, then remove this one."
+        ),
+    )

@@ -1,0 +1,43 @@
+"""Which values look secret, and what pages show in their place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "••••••••"
+
+_SECRET_NAME = re.compile(
+    r"(?i)(pass(word|wd|phrase)?|pwd|secret|token|credential|private|auth(?!or)|cookie|salt|cert|dsn)"
+    r"|(?:^|[_.-])key(?:$|[_.-]|s$)|api_?key|access_?key"
+)
+_SECRET_VALUE = re.compile(
+    r"://[^/\s:@]+:[^/\s@]+@|-----BEGIN [A-Z ]*PRIVATE KEY-----|^ey[A-Za-z0-9_-]+\.ey[A-Za-z0-9_-]+\."
+)
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable or label of this name and value is likely to hold a secret."""
+    return bool(value) and bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
+
+
+def mask_inspect(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an engine's whole answer with the values that look secret masked; ``raw`` stays as it is."""
+    masked = dict(raw)
+    config = raw.get("Config")
+    if isinstance(config, Mapping):
+        config = dict(config)
+        config["Env"] = [_mask_entry(str(entry)) for entry in config.get("Env") or ()]
+        labels = config.get("Labels")
+        if isinstance(labels, Mapping):
+            config["Labels"] = {
+                name: MASK if looks_secret(str(name), str(value)) else value for name, value in labels.items()
+            }
+        masked["Config"] = config
+    return masked
+
+
+def _mask_entry(entry: str) -> str:
+    name, equals, value = entry.partition("=")
+    return f"{name}{equals}{MASK}" if looks_secret(name, value) else entry

@@ -1,0 +1,94 @@
+"""Every change to a container: one sentence each. The worker does what they ask for (see handlers)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.accounts.models import User
+from console.containers.specs import to_arguments
+from console.gateway import ContainerSpec
+from console.hosts.models import Host
+from console.inventory.models import ObservedContainer
+from console.lib.origin import Origin
+from console.operations.models import Operation
+from console.operations.services import enqueue
+
+
+def create_container(
+    *, actor: User, host: Host, spec: ContainerSpec, pull: str, start: bool, origin: Origin | None = None
+) -> Operation:
+    """``actor`` has a container made on ``host`` after ``spec``. ``pull`` is always, missing or never."""
+    return enqueue(
+        actor=actor,
+        kind="container.create",
+        host=host,
+        object_name=spec.name,
+        arguments={"spec": to_arguments(spec), "pull": pull, "start": start},
+        origin=origin,
+    )
+
+
+def start_container(*, actor: User, container: ObservedContainer, origin: Origin | None = None) -> Operation:
+    """``actor`` starts ``container``."""
+    return _change("container.start", actor=actor, container=container, origin=origin)
+
+
+def stop_container(*, actor: User, container: ObservedContainer, origin: Origin | None = None) -> Operation:
+    """``actor`` stops ``container`` within the grace it was created with."""
+    return _change("container.stop", actor=actor, container=container, origin=origin)
+
+
+def restart_container(*, actor: User, container: ObservedContainer, origin: Origin | None = None) -> Operation:
+    """``actor`` stops ``container``, if it runs, and starts it."""
+    return _change("container.restart", actor=actor, container=container, origin=origin)
+
+
+def kill_container(
+    *, actor: User, container: ObservedContainer, signal: str, origin: Origin | None = None
+) -> Operation:
+    """``actor`` sends ``signal`` to the main process of ``container``."""
+    return _change("container.kill", actor=actor, container=container, origin=origin, arguments={"signal": signal})
+
+
+def pause_container(*, actor: User, container: ObservedContainer, origin: Origin | None = None) -> Operation:
+    """``actor`` freezes every process of ``container``."""
+    return _change("container.pause", actor=actor, container=container, origin=origin)
+
+
+def unpause_container(*, actor: User, container: ObservedContainer, origin: Origin | None = None) -> Operation:
+    """``actor`` lets the processes of ``container`` go on."""
+    return _change("container.unpause", actor=actor, container=container, origin=origin)
+
+
+def rename_container(
+    *, actor: User, container: ObservedContainer, name: str, origin: Origin | None = None
+) -> Operation:
+    """``actor`` gives ``container`` another name."""
+    return _change("container.rename", actor=actor, container=container, origin=origin, arguments={"name": name})
+
+
+def remove_container(
+    *, actor: User, container: ObservedContainer, force: bool, volumes: bool, origin: Origin | None = None
+) -> Operation:
+    """``actor`` removes ``container``: a running one by ``force``, its anonymous volumes too with ``volumes``."""
+    arguments = {"force": force, "volumes": volumes}
+    return _change("container.remove", actor=actor, container=container, origin=origin, arguments=arguments)
+
+
+def _change(
+    kind: str,
+    *,
+    actor: User,
+    container: ObservedContainer,
+    origin: Origin | None,
+    arguments: dict[str, Any] | None = None,
+) -> Operation:
+    return enqueue(
+        actor=actor,
+        kind=kind,
+        host=container.host,
+        object_id=container.container_id,
+        object_name=container.name,
+        arguments=arguments,
+        origin=origin,
+    )

@@ -1,0 +1,274 @@
+"""Pages that read: the list and a container's tabs.
+
+An engine is asked only for fragments, so a dead host delays no page.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from console.containers import create_queries, detail_queries, queries
+from console.containers.access import MOST_IN_BULK, access_container
+from console.containers.detail_queries import Gone
+from console.containers.masking import MASK, looks_secret, mask_inspect
+from console.containers.requests import header_context, host_name, person
+from console.containers.specs import docker_run, to_arguments
+from console.gateway import BackendError, ContainerSpec
+from console.hosts.access import access_host
+from console.inventory.models import ObservedContainer
+from console.lib.htmx import is_fragment
+from console.operations.errors import Reason, explain
+from console.rbac.access import check
+from console.rbac.policy import allowed
+
+# The list
+
+
+@require_GET
+def container_list(request: HttpRequest) -> HttpResponse:
+    """Every container of every host, as last observed."""
+    user = person(request)
+    check(user, "container.view")
+    parameters = queries.ListParameters.of(request.GET)
+    page = queries.container_page(user, parameters, address=host_name(request))
+    context: dict[str, Any] = {
+        "parameters": parameters,
+        "page": page,
+        "query": parameters.query(page=page.page),
+        "plain_query": parameters.query(),
+        "chips": queries.chosen_filters(user, parameters) if parameters.is_filtered else [],
+        "sorts": [
+            (name, label, parameters.query(sort=name), name == parameters.sort)
+            for name, label in queries.SORT_LABELS.items()
+        ],
+        "columns": {name: _column(parameters, name) for name in ("name", "image", "host", "created")},
+        "previous": parameters.query(page=page.page - 1) if page.page > 1 else "",
+        "next": parameters.query(page=page.page + 1) if page.page < page.pages else "",
+        "failing_hosts": queries.failing_hosts(user),
+        "most_in_bulk": MOST_IN_BULK,
+    }
+    if is_fragment(request) and request.headers.get("HX-Target") == "list":
+        return render(request, "containers/_list.html", context)
+    if not page.total and not parameters.is_filtered:
+        context["hosts"] = create_queries.hosts_by_id(user)
+    if request.headers.get("HX-Request"):
+        # Moving within the list: the filters come along, so that they do not flicker.
+        context["facets"] = _facets(request, parameters)
+    return render(request, "containers/container_list.html", context)
+
+
+def _column(parameters: queries.ListParameters, name: str) -> dict[str, str]:
+    """Return what a column's heading needs: where a click leads, and which way the list is ordered by it now."""
+    first, second = (f"-{name}", name) if name == "created" else (name, f"-{name}")
+    direction = {name: "asc", f"-{name}": "desc"}.get(parameters.sort, "")
+    return {"query": parameters.query(sort=second if parameters.sort == first else first), "direction": direction}
+
+
+def _facets(
+    request: HttpRequest, parameters: queries.ListParameters, *, find: str = "", of: str = ""
+) -> list[queries.Facet]:
+    user = person(request)
+    return [
+        queries.facet(user, parameters, name, find=find if name == of else "")
+        for name in queries.FACETS
+        if of in ("", name)
+    ]
+
+
+@require_GET
+def container_facets(request: HttpRequest) -> HttpResponse:
+    """What narrows the list, with counts; loaded after the list itself."""
+    check(person(request), "container.view")
+    parameters = queries.ListParameters.of(request.GET)
+    return render(
+        request,
+        "containers/_facets.html",
+        {"facets": _facets(request, parameters), "plain_query": parameters.query(), "parameters": parameters},
+    )
+
+
+@require_GET
+def container_facet(request: HttpRequest, name: str) -> HttpResponse:
+    """One way to narrow the list, with a search among its values."""
+    check(person(request), "container.view")
+    if name not in queries.FACETS:
+        raise Http404(_("There is no such filter."))
+    parameters = queries.ListParameters.of(request.GET)
+    (facet,) = _facets(request, parameters, find=request.GET.get("find", "")[:100], of=name)
+    return render(request, "containers/_facet.html", {"facet": facet})
+
+
+@require_GET
+def container_row(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """One row of the list, as it is now."""
+    container = access_container(person(request), host_id, container_id, "container.view")
+    row = queries.container_row(container, address=host_name(request))
+    return render(request, "containers/_rows.html", {"rows": [row]})
+
+
+@require_GET
+def container_look(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """A quick look below a row: what the inventory holds, without asking the engine."""
+    container = access_container(person(request), host_id, container_id, "container.view")
+    context = {
+        "container": container,
+        "row": queries.container_row(container, address=host_name(request)),
+        "labels": [
+            (name, MASK if looks_secret(name, value) else value) for name, value in sorted(container.labels.items())
+        ],
+    }
+    return render(request, "containers/_look.html", context)
+
+
+@require_GET
+def container_menu(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What can be done with a row."""
+    container = access_container(person(request), host_id, container_id, "container.view")
+    row = queries.container_row(container, address=host_name(request))
+    return render(request, "containers/_menu.html", {"container": container, "row": row, "target": row["row_id"]})
+
+
+# One container
+
+
+def _tab(
+    request: HttpRequest,
+    host_id: UUID,
+    container_id: str,
+    *,
+    tab: str,
+    action: str,
+    extra: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """Answer with one tab of a container's page, or with what is known of a container that is gone."""
+    user = person(request)
+    try:
+        container = access_container(user, host_id, container_id, action)
+    except Http404:
+        found = _find_gone(request, host_id, container_id)
+        if found is None:
+            raise
+        return render(request, "containers/container_gone.html", {"gone": found, "host": found.host})
+    context = header_context(request, container) | {"tab": tab} | (extra or {})
+    return render(request, f"containers/container_{tab}.html", context)
+
+
+def _find_gone(request: HttpRequest, host_id: UUID, container_id: str) -> Gone | None:
+    user = person(request)
+    host = access_host(user, host_id, "container.view")
+    return detail_queries.gone(user, host=host, container_id=container_id)
+
+
+@require_GET
+def container_header(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """The head of a container's page: name, state, actions."""
+    container = access_container(person(request), host_id, container_id, "container.view")
+    return render(request, "containers/_header.html", header_context(request, container))
+
+
+@require_GET
+def container_detail(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """The overview; what only the engine knows follows as a fragment."""
+    return _tab(request, host_id, container_id, tab="overview", action="container.view")
+
+
+@require_GET
+def container_live(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What the engine says about a container now: the lower part of the overview."""
+    user = person(request)
+    container = access_container(user, host_id, container_id, "container.view")
+    context: dict[str, Any] = header_context(request, container)
+    try:
+        detail = detail_queries.inspect(container)
+    except BackendError as error:
+        context["problem"] = _explained(container, error)
+    else:
+        context["facts"] = detail_queries.facts(detail, host=container.host, address=host_name(request))
+        context["may_reveal"] = allowed(user, "container.inspect")
+    return render(request, "containers/_live.html", context)
+
+
+def _explained(container: ObservedContainer, error: BackendError) -> Reason:
+    return explain(error, name=container.name, host=container.host.name)
+
+
+@require_GET
+def container_logs(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What a container wrote and writes."""
+    return _tab(request, host_id, container_id, tab="logs", action="container.logs")
+
+
+@require_GET
+def container_terminal(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """A shell in a container, or its main process."""
+    return _tab(request, host_id, container_id, tab="terminal", action="container.terminal")
+
+
+@require_GET
+def container_stats(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What a container uses."""
+    return _tab(request, host_id, container_id, tab="stats", action="container.stats")
+
+
+@require_GET
+def container_activity(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What people did with a container, and how it ended."""
+    user = person(request)
+    extra = {
+        "operations": detail_queries.operations_on(user, host_id=host_id, container_id=container_id),
+        "events": detail_queries.audit_of(user, host_id=host_id, container_id=container_id),
+    }
+    return _tab(request, host_id, container_id, tab="activity", action="container.view", extra=extra)
+
+
+@require_GET
+def container_configuration(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """What a container was created with: as a form, as a command line, as JSON."""
+    if not is_fragment(request):
+        return _tab(request, host_id, container_id, tab="configuration", action="container.inspect")
+    container = access_container(person(request), host_id, container_id, "container.inspect")
+    context: dict[str, Any] = header_context(request, container)
+    try:
+        detail, image = detail_queries.inspect_with_image(container)
+    except BackendError as error:
+        context["problem"] = _explained(container, error)
+    else:
+        spec, left_out = detail_queries.spec_of(detail, image=image)
+        context |= {
+            "spec": spec,
+            "left_out": left_out,
+            "sections": detail_queries.sections(spec),
+            "command_line": docker_run(spec),
+            "json": _masked_json(spec),
+        }
+    return render(request, "containers/_configuration.html", context)
+
+
+def _masked_json(spec: ContainerSpec) -> str:
+    arguments = to_arguments(spec)
+    for field in ("environment", "labels"):
+        arguments[field] = {name: MASK if looks_secret(name, value) else value for name, value in getattr(spec, field)}
+    return json.dumps(arguments, indent=2, ensure_ascii=False)
+
+
+@require_GET
+def container_inspect(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """The engine's whole answer about a container, secrets masked."""
+    if not is_fragment(request):
+        return _tab(request, host_id, container_id, tab="inspect", action="container.inspect")
+    container = access_container(person(request), host_id, container_id, "container.inspect")
+    context: dict[str, Any] = header_context(request, container)
+    try:
+        detail = detail_queries.inspect(container)
+    except BackendError as error:
+        context["problem"] = _explained(container, error)
+    else:
+        context["json"] = json.dumps(mask_inspect(detail.raw), indent=2, ensure_ascii=False, sort_keys=True)
+    return render(request, "containers/_inspect.html", context)
