@@ -116,13 +116,14 @@ def _wait_for_service() -> Engine | None:
 
 def _private(data_dir: DataDir) -> Engine:
     folder = data_dir.folder("engine")
-    socket_path = data_dir.socket("engine", "docker.sock")
+    run_folder = data_dir.run_folder("engine", longest="exec/containerd/containerd-debug.sock")
+    socket_path = run_folder / "docker.sock"
     bridge = _Bridge(name=f"ph-{data_dir.tag}")
     command: list[str | Path] = [
         # In a process namespace of its own: when its first process ends, the kernel ends all others.
         *("unshare", "--pid", "--mount", "--propagation", "slave", "--fork", "--kill-child", "--mount-proc"),
         *(sys.executable, "-m", "launcher.engine_init", "dockerd"),
-        *("--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"),
+        *("--data-root", folder / "data", "--exec-root", run_folder / "exec", "--pidfile", folder / "pid"),
         *("--host", f"unix://{socket_path}", "--bridge", bridge.name),
         *("--shutdown-timeout", "2", "--log-level", "error"),
     ]
@@ -131,7 +132,7 @@ def _private(data_dir: DataDir) -> Engine:
 
     def before_start() -> None:
         # All of it describes processes that are gone: we hold the data directory's lock.
-        shutil.rmtree(folder / "exec", ignore_errors=True)
+        shutil.rmtree(run_folder / "exec", ignore_errors=True)
         (folder / "pid").unlink(missing_ok=True)
         socket_path.unlink(missing_ok=True)
         bridge.lay()

@@ -13,8 +13,8 @@ from pathlib import Path
 from launcher.say import Trouble
 
 ROOT = Path(__file__).resolve().parent.parent
-#: The kernel's limit for the path of a unix socket is 108 bytes with the closing zero.
-_SOCKET_PATH_BYTES = 107
+#: The kernel allows the path of a unix socket 107 bytes, containerd 104.
+_SOCKET_PATH_BYTES = 104
 
 
 def venv() -> Path:
@@ -57,19 +57,22 @@ class DataDir:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
-    def socket(self, folder: str, name: str) -> Path:
-        """The path of a socket: inside when it is short enough, else in a private folder under the temporary one."""
-        inside = self.folder(folder) / name
-        if len(os.fsencode(inside)) <= _SOCKET_PATH_BYTES:
+    def run_folder(self, name: str, *, longest: str) -> Path:
+        """A folder for sockets: inside when the longest path below it fits, else a private one in the temporary folder.
+
+        Raises :class:`Trouble` when somebody else owns the latter.
+        """
+        inside = self.folder(name)
+        if len(os.fsencode(inside / longest)) <= _SOCKET_PATH_BYTES:
             return inside
-        short = Path(tempfile.gettempdir()) / f"pilothouse-{os.getuid()}-{self.tag}-{folder}"
+        short = Path(tempfile.gettempdir()) / f"pilothouse-{os.getuid()}-{self.tag}-{name}"
         with suppress(FileExistsError):
             short.mkdir(mode=0o700)
         found = short.lstat()
         # Somebody else could have laid a folder or a link there before us.
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise Trouble(f"{short} exists and is not ours alone. Remove it, or choose a shorter --data-dir.")
-        return short / name
+        return short
 
     @property
     def tag(self) -> str:

@@ -41,19 +41,22 @@ def _password(data_dir: DataDir) -> str:
     return path.read_text().strip()
 
 
+def _socket(data_dir: DataDir) -> Path:
+    return data_dir.run_folder("redis", longest="redis.sock") / "redis.sock"
+
+
 def url(data_dir: DataDir) -> str:
     """Return what the console connects to."""
-    return f"unix://:{quote(_password(data_dir))}@{data_dir.socket('redis', 'redis.sock')}"
+    return f"unix://:{quote(_password(data_dir))}@{_socket(data_dir)}"
 
 
 def configure(data_dir: DataDir) -> Path:
     """Write the server's configuration and return its path."""
     password = _password(data_dir)
-    socket_path = data_dir.socket("redis", "redis.sock")
     folder = data_dir.folder("redis")
     settings = {
         "port": "0",
-        "unixsocket": f'"{socket_path}"',
+        "unixsocket": f'"{_socket(data_dir)}"',
         "unixsocketperm": "700",
         # Nobody of ours needs the commands taken away, and with them a stolen password could write files.
         "user": f"default on >{password} ~* &* +@all -config -replicaof -debug -module",
@@ -91,7 +94,7 @@ def answers(data_dir: DataDir) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         try:
-            connection.connect(str(data_dir.socket("redis", "redis.sock")))
+            connection.connect(str(_socket(data_dir)))
             connection.sendall(f"AUTH {_password(data_dir)}\r\nPING\r\n".encode())
             answer = b""
             while b"PONG" not in answer:

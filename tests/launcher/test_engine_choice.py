@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import engine, system
+from launcher import engine, starter_image, system
 from launcher.paths import DataDir
 from launcher.say import Trouble
 
@@ -186,7 +186,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(system, "is_root", lambda: True)
     monkeypatch.setattr(system, "has", lambda program: program not in ("dockerd", "iptables"))
     monkeypatch.setattr(system, "install", lambda packages, *, why: installed.extend(packages))
-    monkeypatch.setattr(engine.starter_image, "find_busybox", lambda: None)
+    monkeypatch.setattr(starter_image, "find_busybox", lambda: None)
     monkeypatch.setattr(engine, "_wait_for_service", lambda: None)
     return installed
 
@@ -198,7 +198,10 @@ def test_a_bare_machine_gets_the_distributions_package(
     assert bare_machine == ["docker.io", "iptables", "busybox-static"]
     assert chosen is not None
     assert chosen.private is not None
-    assert chosen.url == f"unix://{data_dir.path}/engine/docker.sock"
+    assert (
+        chosen.url
+        == f"unix://{data_dir.run_folder('engine', longest='exec/containerd/containerd-debug.sock')}/docker.sock"
+    )
 
 
 def test_when_the_package_cannot_be_installed_the_console_starts_without(

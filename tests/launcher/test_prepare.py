@@ -30,7 +30,12 @@ def test_a_missing_stamp_is_not_fresh(tmp_path: Path) -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The commands that would have been run."""
     made: list[str] = []
-    monkeypatch.setattr(prepare, "run", lambda command, **_options: made.append(" ".join(map(str, command))) or "")
+
+    def run(command: list[object], **_options: object) -> str:
+        made.append(" ".join(map(str, command)))
+        return ""
+
+    monkeypatch.setattr(prepare, "run", run)
     return made
 
 
@@ -105,7 +110,7 @@ def test_an_asset_that_the_packages_lack_is_named(tmp_path: Path, monkeypatch: p
 def test_a_recent_node_of_the_machine_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/somewhere")
     monkeypatch.setattr(system, "has", lambda _program: True)
-    monkeypatch.setattr(prepare.shutil, "which", lambda _program: "/somewhere/node")
+    monkeypatch.setattr("shutil.which", lambda _program: "/somewhere/node")
     monkeypatch.setattr(prepare, "run", lambda _command: "v20.20.2\n")
     assert prepare._path_with_node() == "/somewhere"
 
@@ -114,7 +119,7 @@ def test_an_old_node_is_passed_over_for_our_own(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", "/somewhere")
     monkeypatch.setenv("PILOTHOUSE_VENV", str(tmp_path))
     monkeypatch.setattr(system, "has", lambda _program: True)
-    monkeypatch.setattr(prepare.shutil, "which", lambda _program: "/somewhere/node")
+    monkeypatch.setattr("shutil.which", lambda _program: "/somewhere/node")
     monkeypatch.setattr(prepare, "run", lambda _command: "v18.19.0\n")
     installed: list[Path] = []
     monkeypatch.setattr(prepare, "_pip_install", installed.append)
@@ -124,9 +129,9 @@ def test_an_old_node_is_passed_over_for_our_own(tmp_path: Path, monkeypatch: pyt
 
 def test_without_venv_the_distributions_package_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOTHOUSE_VENV", str(tmp_path / "venv"))
-    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     installed: list[str] = []
-    monkeypatch.setattr(prepare.system, "install", lambda packages, *, why: installed.extend(packages))
+    monkeypatch.setattr(system, "install", lambda packages, *, why: installed.extend(packages))
     monkeypatch.setattr(prepare, "run", lambda *_arguments, **_options: "")
     prepare._make_venv()
     assert len(installed) == 1

@@ -19,7 +19,7 @@ from tests.launcher.conftest import wait_for
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> DataDir:
-    return DataDir.open(tmp_path / "data")
+    return DataDir.open(tmp_path)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_url_connects_with_the_password(server: subprocess.Popen[bytes], dat
 
 
 def test_without_the_password_nothing_is_answered(server: subprocess.Popen[bytes], data_dir: DataDir) -> None:
-    stranger = client.from_url(f"unix://{data_dir.socket('redis', 'redis.sock')}")
+    stranger = client.from_url(f"unix://{data_dir.folder('redis') / 'redis.sock'}")
     with pytest.raises(client.AuthenticationError):
         stranger.ping()
 
@@ -49,7 +49,7 @@ def test_without_the_password_nothing_is_answered(server: subprocess.Popen[bytes
 def test_files_and_socket_are_ours_alone(server: subprocess.Popen[bytes], data_dir: DataDir) -> None:
     assert _mode(data_dir.path) == _mode(data_dir.folder("redis")) == _mode(data_dir.folder("keys")) == 0o700
     assert _mode(data_dir.folder("keys") / "redis") == _mode(data_dir.folder("redis") / "redis.conf") == 0o600
-    assert _mode(data_dir.socket("redis", "redis.sock")) == 0o700
+    assert _mode(data_dir.folder("redis") / "redis.sock") == 0o700
 
 
 def test_the_password_is_not_among_the_arguments(server: subprocess.Popen[bytes], data_dir: DataDir) -> None:
@@ -82,20 +82,20 @@ def test_what_was_written_survives_a_kill(server: subprocess.Popen[bytes], data_
 
 def test_a_deep_data_directory_gets_its_socket_elsewhere(tmp_path: Path) -> None:
     deep = DataDir.open(tmp_path / ("deep" * 25))
-    path = deep.socket("redis", "redis.sock")
-    assert len(str(path)) < 108
-    assert _mode(path.parent) == 0o700
-    assert path == deep.socket("redis", "redis.sock")
-    path.parent.rmdir()
+    folder = deep.run_folder("redis", longest="redis.sock")
+    assert len(f"{folder}/redis.sock") <= 104
+    assert _mode(folder) == 0o700
+    assert folder == deep.run_folder("redis", longest="redis.sock")
+    folder.rmdir()
 
 
 def test_a_socket_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
     deep = DataDir.open(tmp_path / ("deep" * 25))
-    folder = deep.socket("redis", "redis.sock").parent
+    folder = deep.run_folder("redis", longest="redis.sock")
     folder.chmod(0o777)
     try:
         with pytest.raises(Trouble, match="not ours alone"):
-            deep.socket("redis", "redis.sock")
+            deep.run_folder("redis", longest="redis.sock")
     finally:
         folder.rmdir()
 
