@@ -36,6 +36,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """The connection's address: a header that the client writes must not widen a limit."""
         return origin_of(request).address or "0.0.0.0"
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Return who has these credentials; a suspended person is answered like a wrong password."""
+        user: User | None = super().authenticate(request, **credentials)
+        if user is not None and not user.is_active:
+            self.authentication_failed(request, **credentials)
+            return None
+        return user
+
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in, and let it be known."""
         super().login(request, user)

@@ -89,9 +89,14 @@ class FirstAdminForm(_NewPassword):
     )
     field_order = ("username", "password", "password_again")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = _("Password")
+        self.fields["password_again"].label = _("Password, again")
+
     def clean_username(self) -> str:
         """Refuse a name that somebody has, in whatever case."""
-        username = User.normalize_username(self.cleaned_data["username"])
+        username: str = User.normalize_username(self.cleaned_data["username"])
         if User.objects.filter(username__iexact=username).exists():
             raise ValidationError(_("Somebody has this user name already; choose another."))
         return username

@@ -80,6 +80,8 @@ class SignedIn:
 
 
 def _is_open(request: HttpRequest) -> bool:
+    if request.path_info.startswith(settings.STATIC_URL):
+        return True  # a file that WhiteNoise does not have: not found, rather than a page in its place
     try:
         return resolve(request.path_info).url_name in OPEN
     except Resolver404:
@@ -108,5 +110,5 @@ def _refuse(request: HttpRequest) -> HttpResponse:
 
 
 def _sign_in_url(target: str) -> str:
-    url = reverse(settings.LOGIN_URL)
+    url = reverse("account_login")
     return f"{url}?{urlencode({'next': target})}" if target not in ("", "/") else url

@@ -124,6 +124,14 @@ def is_session_valid(session_key: str, user_id: UUID) -> bool:
     return constant_time_compare(data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
 
 
+def find_user(session_key: str) -> User | None:
+    """Return the active user whom ``session_key`` signs in, for a socket's handshake."""
+    session = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now()).first()
+    user_id = session.get_decoded().get(SESSION_KEY) if session else None
+    user = User.objects.filter(pk=user_id).first() if user_id else None
+    return user if user is not None and is_session_valid(session_key, user.pk) else None
+
+
 def forget_sessions(session_keys: list[str], *, user_id: UUID) -> None:
     """Delete sessions and their rows in the list, and tell once that is committed."""
     Session.objects.filter(session_key__in=session_keys).delete()

@@ -26,12 +26,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.accounts import services, sessions
 from console.accounts.forms import FirstAdminForm, PasswordForm, ProfileForm, SignInForm
 from console.accounts.models import Theme, User
+from console.lib.context import THEME_COOKIE
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
 
 #: A field of the sign-in page that is longer was not typed by anybody.
 CREDENTIAL_BYTES = 4096
-THEME_COOKIE = "pilothouse_theme"
 COOKIE_AGE = 365 * 24 * 3600
 
 
@@ -133,7 +133,6 @@ def _settings_page(
             "password_form": password or PasswordForm(user=user),
             "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
             "themes": Theme.choices,
-            "languages": settings.LANGUAGES,
             "version": settings.VERSION,
         },
         status=status,

@@ -80,3 +80,8 @@ class AuditEvent(models.Model):
     def delete(self, *_args: Any, **_options: Any) -> NoReturn:
         """Refuse."""
         raise RecordOnlyGrows
+
+    @property
+    def detail_items(self) -> list[tuple[str, Any]]:
+        """The details for a template, which would take a detail named "items" for the method."""
+        return list(self.details.items())

@@ -6,7 +6,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 _SENTENCE = "The audit record only grows."
 
-_INSTALL = {
+_INSTALL: dict[str, tuple[str, ...]] = {
     "sqlite": (
         f"CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON audit_auditevent "
         f"BEGIN SELECT RAISE(ABORT, '{_SENTENCE}'); END",
@@ -20,7 +20,7 @@ _INSTALL = {
         "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
     ),
 }
-_REMOVE = {
+_REMOVE: dict[str, tuple[str, ...]] = {
     "sqlite": ("DROP TRIGGER IF EXISTS audit_no_update", "DROP TRIGGER IF EXISTS audit_no_delete"),
     "postgresql": ("DROP TRIGGER IF EXISTS audit_no_change ON audit_auditevent",),
 }

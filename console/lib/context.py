@@ -23,7 +23,8 @@ class Frame:
     @cached_property
     def links(self) -> list[Link]:
         """The sidebar's entries, with the current one marked."""
-        return links(self._request.path)
+        is_admin = getattr(getattr(self._request, "user", None), "is_admin", False)
+        return links(self._request.path, is_admin=is_admin)
 
     @property
     def main_links(self) -> list[Link]:
@@ -48,7 +49,9 @@ class Frame:
     @cached_property
     def theme(self) -> str:
         """What the person chose; before sign-in what this browser chose."""
-        chosen = getattr(self._request.user, "theme", "") or self._request.COOKIES.get(THEME_COOKIE, "")
+        # A request may be refused before anybody asked who sent it.
+        user = getattr(self._request, "user", None)
+        chosen = getattr(user, "theme", "") or self._request.COOKIES.get(THEME_COOKIE, "")
         return chosen if chosen in THEMES else "system"
 
     @property

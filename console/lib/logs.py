@@ -61,6 +61,8 @@ def clean(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
             # Several lines on purpose; the indent tells each from an event of its own.
             lines = _without_secrets(str(value)).splitlines()
             cleaned[name] = "\n".join("    | " + one_line(line, limit=VALUE_LENGTH) for line in lines)
+        elif name == "color_message":
+            continue  # uvicorn says the same again, with colours
         elif name.startswith("_"):
             cleaned[name] = value  # structlog's own, taken out before rendering
         elif _SECRET_NAME.search(name):

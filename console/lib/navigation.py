@@ -18,6 +18,7 @@ class Entry:
     icon: str
     below_line: bool = False
     on_phone: bool = False
+    for_admins: bool = False
 
 
 ENTRIES = (
@@ -26,6 +27,7 @@ ENTRIES = (
     Entry(name="image-list", label=_("Images"), icon="layers", on_phone=True),
     Entry(name="host-list", label=_("Hosts"), icon="server"),
     Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True),
+    Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, for_admins=True),
     Entry(name="settings", label=_("Settings"), icon="settings", below_line=True),
 )
 
@@ -39,9 +41,9 @@ class Link:
     is_current: bool
 
 
-def links(path: str) -> list[Link]:
+def links(path: str, *, is_admin: bool) -> list[Link]:
     """Return every entry for the page at ``path``; the entry with the longest matching address is current."""
-    addresses = {entry: reverse(entry.name) for entry in ENTRIES}
+    addresses = {entry: reverse(entry.name) for entry in ENTRIES if is_admin or not entry.for_admins}
     home = reverse("overview")
     below = [url for url in addresses.values() if path == url or (url != home and path.startswith(url))]
     current = max(below, key=len, default="")

@@ -66,10 +66,10 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     context = {"problem": problem, "request_id": request_id()}
     if wants_fragment(request):
         names = ["problems/_problem.html"]
-    elif problem.status < HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
+    elif problem.status != HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
         names = ["problems/page.html"]
     else:
-        # What failed may be what the frame itself needs, so these pages stand on their own.
+        # What failed may be what the frame itself needs, so this page stands on its own.
         names = ["problems/alone.html"]
     try:
         content = loader.select_template(names).render(context, request)
