@@ -1,0 +1,305 @@
+// Live parts of a page: the server says what changed, never the data; each part asks for itself through the front door.
+
+import { morph } from "./morph.js";
+import { swapped } from "./swaps.js";
+
+const REST = 1000;
+const POLL = 10000;
+const PATIENCE = 3000;
+const BODIES = "tbody, [data-live-body]";
+
+const parts = new WeakMap(); // element -> {timer, last, busy, again, held}
+const canHover = window.matchMedia("(hover: hover)").matches;
+let socket = null;
+let failures = 0;
+let reconnectTimer = 0;
+let chipTimer = 0;
+let missed = false;
+let chip = null;
+let chipPart = null;
+
+const all = () => [...document.querySelectorAll("[data-live]")];
+const isConnected = () => socket?.readyState === WebSocket.OPEN;
+
+function stateOf(part) {
+  let state = parts.get(part);
+  if (!state) {
+    state = { timer: 0, last: 0, busy: false, again: false, held: false };
+    parts.set(part, state);
+  }
+  return state;
+}
+
+// Somebody is in the middle of something inside.
+function isInUse(part) {
+  if (part.querySelector(":popover-open, dialog[open]") || part.contains(document.activeElement?.closest("select"))) {
+    return true;
+  }
+  const menus = [...document.querySelectorAll(".menu:popover-open")];
+  if (menus.length > 0 && part.querySelector('[data-menu-url][aria-expanded="true"]')) {
+    return true;
+  }
+  const selection = document.getSelection();
+  return Boolean(selection && !selection.isCollapsed && part.contains(selection.anchorNode));
+}
+
+function isUnderPointer(part) {
+  return canHover && part.dataset.liveHover !== "apply" && part.querySelector(`:is(${BODIES}):hover`) !== null;
+}
+
+function schedule(part) {
+  const state = stateOf(part);
+  if (state.busy) {
+    state.again = true;
+    return;
+  }
+  if (!state.timer) {
+    state.timer = setTimeout(() => {
+      state.timer = 0;
+      refresh(part);
+    }, Math.max(0, state.last + REST - Date.now()));
+  }
+}
+
+async function refresh(part) {
+  const state = stateOf(part);
+  if (!part.isConnected) {
+    return;
+  }
+  if (document.hidden) {
+    missed = true;
+    return;
+  }
+  if (isInUse(part)) {
+    hold(part);
+    return;
+  }
+  state.busy = true;
+  state.again = false;
+  state.last = Date.now();
+  try {
+    const fresh = await ask(part);
+    if (fresh && part.isConnected) {
+      apply(part, fresh);
+    }
+  } catch (problem) {
+    // The connection chip says it; the next message or poll tries again.
+    console.debug("A live refresh failed.", problem);
+  } finally {
+    state.busy = false;
+    state.last = Date.now();
+  }
+  if (state.again && part.isConnected) {
+    schedule(part);
+  }
+}
+
+async function ask(part) {
+  const url = new URL(part.dataset.liveUrl || location.pathname + location.search, location.origin);
+  const answer = await fetch(url, {
+    headers: { "HX-Request": "true", "HX-Target": part.id, "HX-Current-URL": location.href, "X-Live": "true" },
+    signal: AbortSignal.timeout(20000),
+  });
+  if (answer.headers.has("HX-Redirect")) {
+    location.assign(answer.headers.get("HX-Redirect"));
+    return null;
+  }
+  if (!answer.ok) {
+    return null;
+  }
+  const parsed = document.createElement("template");
+  parsed.innerHTML = await answer.text();
+  const chosen = parsed.content.querySelector(part.dataset.liveSelect || `#${CSS.escape(part.id)}`);
+  return chosen ? { style: "outerHTML", nodes: [chosen] } : { style: "innerHTML", nodes: [...parsed.content.children] };
+}
+
+function apply(part, fresh) {
+  if (isInUse(part)) {
+    hold(part);
+    return;
+  }
+  if (isUnderPointer(part) && !isSameOrder(part, fresh)) {
+    // Rows may tell their news, but none appears, leaves or moves.
+    const incoming = rowsOf(fresh.nodes);
+    for (const row of rowsOf([part])) {
+      const news = incoming.find((candidate) => candidate.id === row.id);
+      if (news) {
+        morph(row, [news.cloneNode(true)], "outerHTML");
+        htmx.process(row);
+      }
+    }
+    swapped(part);
+    hold(part);
+    return;
+  }
+  release(part);
+  morph(part, fresh.nodes, fresh.style);
+  htmx.process(part);
+  swapped(part);
+}
+
+function rowsOf(nodes) {
+  return nodes.flatMap((node) => [...node.querySelectorAll(`:is(${BODIES}) > [id]`)]);
+}
+
+function isSameOrder(part, fresh) {
+  const ids = (nodes) => rowsOf(nodes).map((row) => row.id).join(" ");
+  return ids([part]) === ids(fresh.nodes);
+}
+
+// News wait for the pointer to leave, for the menu to close; a small button lets them in at once.
+function hold(part) {
+  const state = stateOf(part);
+  if (state.held) {
+    return;
+  }
+  state.held = true;
+  showChip(part);
+  const retry = () => {
+    if (!part.isConnected) {
+      clearInterval(timer);
+      hideChip(part);
+    } else if (!isInUse(part) && !isUnderPointer(part)) {
+      clearInterval(timer);
+      if (state.held) {
+        release(part);
+        schedule(part);
+      }
+    }
+  };
+  const timer = setInterval(retry, 250);
+  state.retryTimer = timer;
+}
+
+function release(part) {
+  const state = stateOf(part);
+  clearInterval(state.retryTimer);
+  state.held = false;
+  hideChip(part);
+}
+
+function showChip(part) {
+  if (chip?.isConnected || !part.querySelector(BODIES)) {
+    return;
+  }
+  chip = document.createElement("button");
+  chip.type = "button";
+  chip.className = "live-waiting";
+  chip.textContent = gettext("Updates are waiting");
+  chip.title = gettext("The list changes when the pointer leaves it, or now.");
+  const box = part.getBoundingClientRect();
+  const shown = document.getElementById("content").getBoundingClientRect();
+  chip.style.left = `${box.left + box.width / 2}px`;
+  chip.style.top = `${Math.max(box.top, shown.top) + 10}px`;
+  chip.style.translate = "-50% 0";
+  chip.addEventListener("click", async () => {
+    release(part);
+    const fresh = await ask(part);
+    if (fresh && part.isConnected) {
+      morph(part, fresh.nodes, fresh.style);
+      htmx.process(part);
+      swapped(part);
+    }
+  });
+  document.body.append(chip);
+  chipPart = part;
+}
+
+function hideChip(part) {
+  if (chip && chipPart === part) {
+    chip.remove();
+    chip = null;
+  }
+}
+
+function refreshAll() {
+  missed = false;
+  all().forEach(schedule);
+}
+
+function onMessage(event) {
+  const message = JSON.parse(event.data);
+  if (message.type !== "changed") {
+    return;
+  }
+  const topics = new Set(message.topics);
+  document.dispatchEvent(new CustomEvent("live:changed", { detail: { topics: message.topics } }));
+  for (const part of all()) {
+    if (part.dataset.live.split(/\s+/).some((topic) => topics.has(topic))) {
+      schedule(part);
+    }
+  }
+}
+
+function connect() {
+  clearTimeout(reconnectTimer);
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  socket = new WebSocket(`${scheme}//${location.host}/ws/live/`);
+  const mine = socket;
+  mine.addEventListener("open", () => {
+    const wasAway = failures > 0;
+    failures = 0;
+    clearTimeout(chipTimer);
+    chipTimer = 0;
+    showConnection("");
+    if (wasAway) {
+      refreshAll();
+    }
+  });
+  mine.addEventListener("message", onMessage);
+  mine.addEventListener("close", () => {
+    if (socket !== mine) {
+      return;
+    }
+    failures += 1;
+    if (!chipTimer) {
+      chipTimer = setTimeout(() => showConnection(gettext("Reconnecting…")), PATIENCE);
+    }
+    const pause = Math.min(15000, 400 * 2 ** Math.min(failures, 6)) * (0.7 + Math.random() * 0.6);
+    reconnectTimer = setTimeout(connect, pause);
+  });
+}
+
+function showConnection(text) {
+  const place = document.getElementById("connection");
+  if (place) {
+    place.hidden = text === "";
+    place.querySelector("span").textContent = text;
+  }
+}
+
+/** Keep every element with data-live up to date. */
+export function startLive() {
+  connect();
+  setInterval(() => {
+    if (!document.hidden && !isConnected()) {
+      refreshAll();
+    }
+  }, POLL);
+  setInterval(() => {
+    if (document.hidden) {
+      return;
+    }
+    const now = Date.now();
+    for (const part of document.querySelectorAll("[data-live-poll]")) {
+      if (now - stateOf(part).last >= Number(part.dataset.livePoll) * 1000) {
+        schedule(part);
+      }
+    }
+  }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) {
+      if (missed) {
+        refreshAll();
+      }
+      if (!isConnected() && socket.readyState !== WebSocket.CONNECTING) {
+        connect();
+      }
+    }
+  });
+  window.addEventListener("online", () => {
+    if (!isConnected()) {
+      connect();
+    }
+  });
+}
