@@ -21,8 +21,9 @@ from console.operations.errors import Impossible
 from console.operations.models import ENDED, Operation, OperationState
 from console.operations.registry import find
 
-#: Seconds that a view waits for a change that most often is quick, and between its looks at the row.
+#: Seconds that a view waits at the most for a change that most often is quick.
 PATIENCE = 2.0
+#: Seconds between its looks at the row.
 _FIRST_LOOK, _LONGEST_LOOK = 0.005, 0.05
 
 
@@ -70,9 +71,9 @@ def enqueue(
     return operation
 
 
-def wait_for(operation: Operation, *, timeout: float | None = None) -> Operation:
-    """Return ``operation`` as it is once it ended, or after ``timeout`` seconds (default: two)."""
-    until = time.monotonic() + (PATIENCE if timeout is None else timeout)
+def wait_for(operation: Operation, *, timeout: float = 60.0) -> Operation:
+    """Return ``operation`` as it is once it ended, or after ``timeout`` seconds, at the most ``PATIENCE``."""
+    until = time.monotonic() + min(PATIENCE, timeout)
     pause = _FIRST_LOOK
     states = Operation.objects.filter(pk=operation.pk).values_list("state", flat=True)
     while states.get() not in ENDED and time.monotonic() + pause < until:

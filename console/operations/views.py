@@ -1,0 +1,111 @@
+"""Pages of operations: the list, one of them, and what the top bar shows."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from console.accounts.models import User
+from console.lib.htmx import is_fragment, redirect, toast
+from console.lib.origin import origin_of
+from console.operations import queries
+from console.operations.access import access_operation, access_operations
+from console.operations.errors import Impossible
+from console.operations.models import Operation
+from console.operations.services import cancel_operation, retry_operation, wait_for
+from console.rbac.access import Refused
+from console.rbac.policy import allowed
+
+
+def _person(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise Refused("operation.view")
+    return request.user
+
+
+@require_GET
+def activity(request: HttpRequest) -> HttpResponse:
+    """Every operation, the newest first."""
+    user = _person(request)
+    access_operations(user)
+    filters = queries.Filters.of(request.GET)
+    context = {
+        "filters": filters,
+        "page": queries.activity_page(user, filters),
+        "facets": queries.activity_facets(user, filters),
+        "query": filters.query(page=filters.page),
+        "may_see_audit": allowed(user, "audit.view"),
+    }
+    return render(request, "operations/activity.html", context)
+
+
+@require_GET
+def operation_detail(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """One operation: its steps, progress, output, and how it ended."""
+    user = _person(request)
+    operation = access_operation(user, operation_id, "operation.view")
+    context = {"operation": operation, "detail": queries.operation_detail(operation, user=user)}
+    return render(request, "operations/operation_detail.html", context)
+
+
+@require_GET
+def operation_panel(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """One operation for the dock."""
+    user = _person(request)
+    operation = access_operation(user, operation_id, "operation.view")
+    context = {"operation": operation, "detail": queries.operation_detail(operation, user=user), "in_dock": True}
+    return render(request, "operations/_operation.html", context)
+
+
+@require_GET
+def operation_indicator(request: HttpRequest) -> HttpResponse:
+    """What goes on now, for the top bar."""
+    return render(request, "operations/_indicator.html", {"indicator": queries.indicator(_person(request))})
+
+
+@require_POST
+def operation_cancel(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """Stop an operation."""
+    user = _person(request)
+    operation = access_operation(user, operation_id, "operation.cancel")
+    try:
+        operation = cancel_operation(actor=user, operation=operation, origin=origin_of(request))
+    except Impossible as reason:
+        return _impossible(request, operation, reason)
+    operation = wait_for(operation)
+    text = (_("%(title)s: cancelled.") if operation.is_ended else _("%(title)s: it stops as soon as it can.")) % {
+        "title": operation.title
+    }
+    if is_fragment(request):
+        return toast(HttpResponse(), "info", text)
+    messages.info(request, text)
+    return redirect(request, _url(operation))
+
+
+@require_POST
+def operation_retry(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """Ask for the same change again."""
+    user = _person(request)
+    operation = access_operation(user, operation_id, "operation.retry")
+    try:
+        again = retry_operation(actor=user, operation=operation, origin=origin_of(request))
+    except Impossible as reason:
+        return _impossible(request, operation, reason)
+    return redirect(request, _url(again))
+
+
+def _impossible(request: HttpRequest, operation: Operation, reason: Impossible) -> HttpResponse:
+    if is_fragment(request):
+        return toast(HttpResponse(), "warning", reason.message, next_step=reason.next_step)
+    messages.warning(request, f"{reason.message} {reason.next_step}")
+    return redirect(request, _url(operation))
+
+
+def _url(operation: Operation) -> str:
+    return reverse("operation-detail", args=[operation.pk])
