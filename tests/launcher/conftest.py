@@ -104,7 +104,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     """The environment of a newcomer, without what the suite itself runs with."""
     ours = ("PILOTHOUSE_", "DATABASE_URL", "DOCKER_", "DJANGO_", "PYTEST_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "PILOTHOUSE_VENV": str(paths.venv()), **more}
+    return {**kept, "PILOTHOUSE_VENV": str(paths.venv()), "PILOTHOUSE_PYTHON": sys.executable, **more}
 
 
 def pilothouse(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:

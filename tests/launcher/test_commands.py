@@ -123,15 +123,16 @@ def test_without_python_debians_package_is_installed_after_saying_so(tmp_path: P
     path = _bare_path(tmp_path, "sh", "dirname", "id", "env", "true", "ln")
     apt = tmp_path / "apt-get"
     real = Path(sys.executable).resolve()
-    apt.write_text(f'#!/bin/sh\necho "apt-get $*"\ncase "$*" in *install*) ln -s {real} {tmp_path}/python3;; esac\n')
+    wanted = "install -y -q --no-install-recommends python3 python3-venv"
+    apt.write_text(f'#!/bin/sh\n[ "$*" != "{wanted}" ] || ln -s {real} {tmp_path}/python3\n')
     apt.chmod(0o755)
     done = subprocess.run(
         ["sh", str(ROOT / "pilothouse"), "help"], env={"PATH": path}, capture_output=True, text=True, check=False
     )
-    lines = done.stdout.splitlines()
-    assert lines[0] == "Pilothouse needs Python 3.11 or newer: installing the packages python3 and python3-venv."
-    assert "install -y -qq --no-install-recommends python3 python3-venv" in lines[2]
     assert done.returncode == 0
+    assert done.stdout.startswith(
+        "Pilothouse needs Python 3.11 or newer: installing the packages python3 and python3-venv.\nPilothouse: a web"
+    )
 
 
 def test_an_old_python_is_passed_over(tmp_path: Path) -> None:
