@@ -11,12 +11,15 @@ django_application = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (models need the application set up first)
 
+from console.accounts.sessions import find_user, is_session_valid  # noqa: E402
 from console.lib.websocket import ExactOrigin, SessionUser  # noqa: E402
 from console.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": ExactOrigin(SessionUser(URLRouter(websocket_urlpatterns))),
+        "websocket": ExactOrigin(
+            SessionUser(URLRouter(websocket_urlpatterns), find=find_user, is_valid=is_session_valid)
+        ),
     }
 )

@@ -30,9 +30,7 @@ class TerminalSession(models.Model):
     """One terminal. Its id is the marker in the environment of every process it starts."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    person = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="terminals"
-    )
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="terminals")
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="terminals")
     container_id = models.CharField(max_length=64)
     container_name = models.CharField(max_length=255)

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-websocket_urlpatterns: list[URLPattern] = []
+from console.terminals.consumers import LogsConsumer, StatsConsumer, TerminalConsumer
+
+websocket_urlpatterns: list[URLPattern] = [
+    path("ws/terminal/", TerminalConsumer.as_asgi()),
+    path("ws/logs/", LogsConsumer.as_asgi()),
+    path("ws/stats/", StatsConsumer.as_asgi()),
+]

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from console.terminals import views
+
+urlpatterns: list[URLPattern] = [
+    path("tickets/", views.terminal_ticket, name="terminal-ticket"),
+    path("logs/download/", views.logs_download, name="logs-download"),
+]

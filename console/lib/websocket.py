@@ -1,0 +1,328 @@
+"""Sockets: who may open one, and the adapter every stream is built on.
+
+Streams are plain ASGI applications. Channels' own consumers hop to a shared thread for every message, so that one slow
+query holds every terminal of the process; here nothing shared stands in the path of a byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, ClassVar, Final, TypeVar
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import DatabaseError, close_old_connections
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from console.lib.origin import Origin, origin_of_scope
+
+logger = structlog.get_logger(__name__)
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Result = TypeVar("Result")
+
+#: Application close codes (4000 to 4999 are ours to give).
+BAD_FRAME: Final = 4400
+NOT_SIGNED_IN: Final = 4401
+REFUSED: Final = 4403
+UNKNOWN: Final = 4404
+LATE: Final = 4408
+GOING_AWAY: Final = 1001
+NORMAL: Final = 1000
+#: The engine or a part of ours failed; the error frame before it says how.
+FAILED: Final = 1011
+TOO_LARGE: Final = 1009
+
+TEXT_LIMIT: Final = 16 * 1024
+
+# Rights are asked in threads of their own: pages must not wait for sockets, nor sockets for pages.
+_executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sockets")
+
+
+async def in_database(work: Callable[[], Result]) -> Result:
+    """Run ``work``, which uses the database, in the sockets' own threads."""
+
+    def run() -> Result:
+        close_old_connections()
+        try:
+            return work()
+        finally:
+            close_old_connections()
+
+    return await sync_to_async(run, thread_sensitive=False, executor=_executor)()
+
+
+class Refusal(Exception):
+    """The socket ends, and the person is told why."""
+
+    def __init__(self, close_code: int, *, code: str, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.close_code = close_code
+        self.code = code
+        self.message = message
+        self.next_step = next_step
+
+
+async def _refuse_handshake(receive: Receive, send: Send) -> None:
+    """Answer 403 instead of a socket."""
+    await receive()
+    await send({"type": "websocket.close", "code": REFUSED})
+
+
+class ExactOrigin:
+    """Let only pages of ours open sockets: exactly one Origin header, equal to one of ``ALLOWED_ORIGINS``."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the handshake on, or refuse it."""
+        origins = [value for name, value in scope["headers"] if name.lower() == b"origin"]
+        if len(origins) != 1 or origins[0].decode("latin-1") not in settings.ALLOWED_ORIGINS:
+            await _refuse_handshake(receive, send)
+            return
+        await self.application(scope, receive, send)
+
+
+class SessionUser:
+    """Put the signed-in person into ``scope["user"]``, and beside it the check that the session still is theirs.
+
+    ``find`` returns the person a session's key signs in, ``is_valid`` whether it still does: they come from
+    ``console.accounts``, a floor above this one.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        find: Callable[[str], AbstractBaseUser | None],
+        is_valid: Callable[[str, Any], bool],
+    ) -> None:
+        self.application = application
+        self.find = find
+        self.is_valid = is_valid
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One look-up at the handshake; the lease of the stream asks again."""
+        header = b"; ".join(value for name, value in scope["headers"] if name.lower() == b"cookie")
+        try:
+            morsel = SimpleCookie(header.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
+        except CookieError:
+            morsel = None
+        key = morsel.value if morsel else ""
+        user = await in_database(lambda: self.find(key)) if key else None
+        if user is None:
+            await _refuse_handshake(receive, send)
+            return
+        user_id = user.pk
+        scope["user"] = user
+        scope["session_key"] = key
+        scope["is_signed_in"] = lambda: self.is_valid(key, user_id)
+        await self.application(scope, receive, send)
+
+
+class StreamConsumer:
+    """One socket: authorise and open, pump one way, take frames the other way, close. Subclasses are adapters.
+
+    Binary frames are data; text frames are control, JSON objects with a ``type``. The first one opens the stream.
+    """
+
+    #: Seconds that the first frame may take.
+    first_frame_timeout: ClassVar[float] = 10.0
+    #: Seconds between two questions whether the person still may; revocation must reach an open socket within 5 s.
+    lease_interval: ClassVar[float] = 4.0
+    #: Seconds without an answer to that question (the database is away) after which the stream closes.
+    lease_patience: ClassVar[float] = 15.0
+    frame_limit: ClassVar[int] = 1024 * 1024
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.session_key: str = scope["session_key"]
+        self._receive = receive
+        self._send = send
+        self._is_gone = False
+
+    @classmethod
+    def as_asgi(cls) -> Callable[..., Any]:
+        """Return the ASGI application that serves one socket with an instance of its own.
+
+        URL patterns take it where they take a view, hence the loose type.
+        """
+
+        async def application(scope: Scope, receive: Receive, send: Send) -> None:
+            with translation.override(scope["user"].language or settings.LANGUAGE_CODE):
+                await cls(scope, receive, send).serve()
+
+        return application
+
+    # What subclasses say
+
+    @abstractmethod
+    async def open(self, first: dict[str, Any]) -> None:
+        """Authorise by the first frame and open the stream. Raises ``Refusal``."""
+
+    @abstractmethod
+    async def pump(self) -> None:
+        """Send until the stream has ended. Raises ``Refusal``."""
+
+    async def take_bytes(self, data: bytes) -> None:  # noqa: ARG002  subclasses use it
+        """Take a binary frame. Raises ``Refusal``."""
+        raise Refusal(BAD_FRAME, code="bad_frame", message=_("This stream takes no input."))
+
+    async def take_control(self, frame: dict[str, Any]) -> None:  # noqa: ARG002  subclasses use it
+        """Take a text frame after the first. Raises ``Refusal``."""
+        raise Refusal(BAD_FRAME, code="bad_frame", message=_("This stream takes no commands."))
+
+    def may_go_on(self) -> bool:
+        """Whether the person still may, with the rights of now (the session is asked for beside). Runs in a thread."""
+        return True
+
+    async def renew(self) -> None:
+        """Called after each good answer of the lease."""
+
+    async def close(self) -> None:
+        """Let go of what was opened; called once, however the stream ended."""
+
+    # What subclasses use
+
+    @property
+    def origin(self) -> Origin:
+        """Where the socket came from, for audit rows."""
+        return origin_of_scope(self.scope)
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary frame; waits while the browser's side of TCP is full."""
+        await self._send({"type": "websocket.send", "bytes": data})
+
+    async def send_control(self, frame: dict[str, Any]) -> None:
+        """Send a text frame."""
+        await self._send({"type": "websocket.send", "text": json.dumps(frame, separators=(",", ":"))})
+
+    # The life of a socket
+
+    async def serve(self) -> None:
+        """Live from handshake to close."""
+        message = await self._receive()
+        if message["type"] != "websocket.connect":
+            return
+        await self._send({"type": "websocket.accept"})
+        code = NORMAL
+        try:
+            first = await asyncio.wait_for(self._first_frame(), self.first_frame_timeout)
+            if first is None:
+                return
+            await self.open(first)
+            code = await self._run()
+        except TimeoutError:
+            code = LATE
+            await self._tell(Refusal(LATE, code="late", message=_("The stream was not opened in time.")))
+        except Refusal as refusal:
+            code = refusal.close_code
+            await self._tell(refusal)
+        finally:
+            # The process of a terminal has to end even when the server cancels this task.
+            await asyncio.shield(self.close())
+        if not self._is_gone:
+            with suppress(OSError):
+                await self._send({"type": "websocket.close", "code": code})
+
+    async def _tell(self, refusal: Refusal) -> None:
+        frame = {"type": "error", "code": refusal.code, "message": refusal.message, "next_step": refusal.next_step}
+        # The browser may have gone meanwhile; then nobody is left to tell.
+        with suppress(OSError):
+            await self.send_control(frame)
+
+    async def _first_frame(self) -> dict[str, Any] | None:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            self._is_gone = True
+            return None
+        return self._parse(message.get("text"))
+
+    def _parse(self, text: str | None) -> dict[str, Any]:
+        bad = Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's."))
+        if text is None or len(text) > TEXT_LIMIT:
+            raise bad
+        try:
+            frame = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise bad from error
+        if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
+            raise bad
+        return frame
+
+    async def _run(self) -> int:
+        """Pump, receive and keep the lease until the first of them ends; raise what it raised."""
+        tasks = {asyncio.create_task(work) for work in (self.pump(), self._take_frames(), self._keep_lease())}
+        try:
+            done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            error = task.exception()
+            if isinstance(error, OSError):
+                self._is_gone = True  # sending failed: the browser went first
+            elif error is not None:
+                raise error
+        return NORMAL
+
+    async def _take_frames(self) -> None:
+        while True:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                self._is_gone = True
+                return
+            data = message.get("bytes")
+            if data is None:
+                await self.take_control(self._parse(message.get("text")))
+            elif len(data) > self.frame_limit:
+                raise Refusal(TOO_LARGE, code="too_large", message=_("This frame is larger than 1 MiB."))
+            else:
+                await self.take_bytes(data)
+
+    async def _keep_lease(self) -> None:
+        loop = asyncio.get_running_loop()
+        answered = loop.time()
+        while True:
+            await asyncio.sleep(self.lease_interval)
+            try:
+                allowed = await asyncio.wait_for(in_database(self._is_allowed), self.lease_patience)
+            except (DatabaseError, TimeoutError) as error:
+                # Fail closed, but not at the first hiccup.
+                logger.warning("lease not answered", error=str(error))
+                if loop.time() - answered >= self.lease_patience:
+                    raise Refusal(
+                        FAILED,
+                        code="lease",
+                        message=_("Your rights could not be checked for 15 seconds, so the stream was closed."),
+                        next_step=_("Try again when the console's database answers."),
+                    ) from error
+                continue
+            answered = loop.time()
+            if not allowed:
+                raise Refusal(
+                    REFUSED,
+                    code="revoked",
+                    message=_("Your session or your rights ended, so the stream was closed."),
+                    next_step=_("Sign in again, or ask an admin."),
+                )
+            await self.renew()
+
+    def _is_allowed(self) -> bool:
+        is_signed_in: bool = self.scope["is_signed_in"]()
+        return is_signed_in and self.may_go_on()

@@ -1,0 +1,359 @@
+"""The sockets of terminals, logs and statistics: authorise, open, pump, close. No SQL on the data path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+from django.http import Http404
+from django.utils.translation import gettext as _
+
+from console.accounts.models import User
+from console.audit.services import record_refusal
+from console.containers.access import access_container
+from console.gateway import BackendError, Chunk, ContainerDetail, ContainerEngine, Terminal, Window, open_engine
+from console.inventory.models import ObservedContainer
+from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, UNKNOWN, Refusal, StreamConsumer, in_database
+from console.operations.errors import explain
+from console.rbac.access import Refused
+from console.terminals import protocol, services, shells
+from console.terminals.forms import LogsForm, TargetForm
+from console.terminals.models import TerminalKind, TerminalSession
+from console.terminals.samples import sample_frame
+
+logger = structlog.get_logger(__name__)
+
+#: Seconds of rest after a burst's frame, so that the rest of the burst becomes one large frame.
+REST: Final = 0.004
+#: A smaller frame is a keystroke's echo: the next may follow at once.
+BURST: Final = 1024
+#: The engine is asked for more of a log once this much of the last has been taken.
+LOG_FRAME: Final = 256 * 1024
+
+
+class ContainerStream(StreamConsumer):
+    """A stream of one container: fetches and authorises it, and asks again while the stream is open."""
+
+    action: str
+    container: ObservedContainer
+    engine: ContainerEngine
+
+    @property
+    def user(self) -> User:
+        """Who opened the socket."""
+        user: User = self.scope["user"]
+        return user
+
+    async def access(self, *, host_id: Any, container_id: str, action: str) -> None:
+        """Fetch and authorise. Raises ``Refusal`` with 4404 or 4403; nothing has reached the engine by then."""
+        self.action = action
+
+        def fetch() -> ObservedContainer:
+            try:
+                return access_container(self.user, host_id, container_id, action)
+            except Refused as refused:
+                record_refusal(refused, actor=self.user, origin=self.origin)
+                raise
+
+        try:
+            self.container = await in_database(fetch)
+        except Http404 as error:
+            raise Refusal(
+                UNKNOWN,
+                code="not_found",
+                message=_("This container does not exist."),
+                next_step=_("Go back to the list of containers."),
+            ) from error
+        except Refused as error:
+            raise Refusal(REFUSED, code=error.code, message=str(error)) from error
+        self.engine = open_engine(self.container.host.endpoint)
+
+    def failure(self, error: BackendError) -> Refusal:
+        """An engine's error as what the browser is told."""
+        reason = explain(error, name=self.container.name, host=self.container.host.name)
+        return Refusal(FAILED, code=reason.code, message=reason.sentence, next_step=reason.next_step)
+
+    def may_go_on(self) -> bool:
+        """Whether the person, as the database knows them now, may still do what the stream does."""
+        user = User.objects.filter(pk=self.user.pk).first()
+        if user is None:
+            return False
+        try:
+            access_container(user, self.container.host_id, self.container.container_id, self.action)
+        except Refused:
+            return False
+        except Http404:
+            # Gone from the inventory: the engine ends the stream itself, with the real reason.
+            return user.is_active
+        return True
+
+
+class WindowedStream(ContainerStream):
+    """A stream of bytes that stops reading the engine while the browser has not rendered what was sent."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.window = Window()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    async def send_counted(self, data: bytes) -> None:
+        """Send data, then wait until the window has room again."""
+        self.window.send(len(data))
+        await self.send_bytes(data)
+        if not self.window.room:
+            self._room.clear()
+            await self._room.wait()
+
+    def acknowledge(self, total: int) -> None:
+        """Take the browser's running total. Raises ``Refusal`` for one that cannot be."""
+        try:
+            self.window.acknowledge(total)
+        except ValueError as error:
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's.")) from error
+        if self.window.room:
+            self._room.set()
+
+    def parse(self, frame: dict[str, Any]) -> protocol.BrowserFrame:
+        """Return the typed frame. Raises ``Refusal``."""
+        try:
+            return protocol.parse(frame)
+        except protocol.BadFrame as error:
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's.")) from error
+
+
+class TerminalConsumer(WindowedStream):
+    """A shell in a container, or its main process."""
+
+    session: TerminalSession | None = None
+    terminal: Terminal | None = None
+    exit_code: int | None = None
+    end_reason = "the browser went"
+
+    async def open(self, first: dict[str, Any]) -> None:
+        """Redeem the ticket, authorise again with the rights of now, and open the engine's socket."""
+        frame = self.parse(first)
+        if not isinstance(frame, protocol.Open):
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("A terminal opens with its ticket."))
+        try:
+            session = await in_database(
+                lambda: services.redeem_ticket(actor=self.user, session_key=self.session_key, ticket=frame.ticket)
+            )
+        except services.TicketSpent as error:
+            raise Refusal(
+                UNKNOWN,
+                code="ticket",
+                message=_("The ticket of this terminal was used or has expired."),
+                next_step=_("Open the terminal again."),
+            ) from error
+        self.session = session
+        await self.access(
+            host_id=session.host_id, container_id=session.container_id, action=services.ACTIONS[session.kind]
+        )
+        try:
+            self.terminal = await self._connect(session, frame)
+        except BackendError as error:
+            self.end_reason = error.message
+            if error.reason in shells.NOT_RUN_REASONS:
+                await self._offer_shells()
+            raise self.failure(error) from error
+        await self.send_control(
+            protocol.serialise(
+                protocol.Opened(session=str(session.pk), tty=self.terminal.tty, window=self.window.limit)
+            )
+        )
+
+    async def _connect(self, session: TerminalSession, frame: protocol.Open) -> Terminal:
+        if session.kind == TerminalKind.ATTACH:
+            detail = await self.engine.inspect_container(session.container_id)
+            terminal = await self.engine.attach(session.container_id, tty=detail.tty, stdin=detail.open_stdin)
+            if detail.tty:
+                await terminal.resize(columns=frame.columns, rows=frame.rows)
+            return terminal
+        spec = shells.exec_spec(session.parameters, session_id=str(session.pk), columns=frame.columns, rows=frame.rows)
+        return await self.engine.open_exec(session.container_id, spec)
+
+    def _opened(self) -> Terminal:
+        if self.terminal is None:
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("This terminal is not open."))
+        return self.terminal
+
+    async def pump(self) -> None:
+        """Send at once when idle; rest after a burst's frame, while the next gathers in the transport."""
+        terminal = self._opened()
+        try:
+            if terminal.tty:
+                await self._pump_bytes(terminal)
+            else:
+                await self._pump_chunks(terminal)
+            self.exit_code = await self._find_exit_code(terminal)
+        except BackendError as error:
+            self.end_reason = error.message
+            raise self.failure(error) from error
+        self.end_reason = "the process ended"
+        if self.exit_code in shells.NOT_RUN and self.window.sent < shells.LONGEST_REFUSAL:
+            await self._offer_shells()
+        await self.send_control(protocol.serialise(protocol.Exit(code=self.exit_code)))
+
+    async def _pump_bytes(self, terminal: Terminal) -> None:
+        while data := await terminal.read():
+            await self.send_counted(data)
+            if len(data) >= BURST:
+                await asyncio.sleep(REST)
+
+    async def _pump_chunks(self, terminal: Terminal) -> None:
+        while (chunk := await terminal.read_chunk()) is not None:
+            await self.send_counted(bytes((chunk.channel,)) + chunk.data)
+
+    async def _find_exit_code(self, terminal: Terminal) -> int | None:
+        if self.session is not None and self.session.kind == TerminalKind.ATTACH:
+            detail = await self.engine.inspect_container(self.session.container_id)
+            return detail.container.exit_code
+        return await terminal.exit_code()
+
+    async def _offer_shells(self) -> None:
+        """The command could not be run: let the person choose another."""
+        command = self.session.parameters.get("command") if self.session else None
+        message = (
+            _("“%(command)s” cannot be run in this container.") % {"command": " ".join(command)}
+            if command
+            else _("This container has neither bash nor sh.")
+        )
+        await self.send_control(
+            {
+                "type": "choose",
+                "message": message,
+                "next_step": _("Choose another command, or type one that the image has."),
+                "commands": list(shells.CHOICES),
+            }
+        )
+
+    async def take_bytes(self, data: bytes) -> None:
+        """Pass input on; waits while the engine does not take it, and with it the browser."""
+        try:
+            await self._opened().write(data)
+        except BackendError as error:
+            raise self.failure(error) from error
+
+    async def take_control(self, frame: dict[str, Any]) -> None:
+        """Resize, acknowledge, end of input, ping."""
+        terminal = self._opened()
+        match self.parse(frame):
+            case protocol.Ack(bytes=total):
+                self.acknowledge(total)
+            case protocol.Resize(columns=columns, rows=rows) if terminal.tty:
+                try:
+                    await terminal.resize(columns=columns, rows=rows)
+                except BackendError as error:
+                    # The process is just ending; the pump says so.
+                    logger.info("terminal not resized", error=error.message)
+            case protocol.End():
+                await terminal.write_eof()
+            case protocol.Ping(at=at):
+                await self.send_control(protocol.serialise(protocol.Pong(at=at)))
+            case protocol.Open():
+                raise Refusal(BAD_FRAME, code="bad_frame", message=_("This terminal is open already."))
+
+    async def renew(self) -> None:
+        """Tell the reaper that this session has somebody who holds it."""
+        session = self.session
+        if session is not None:
+            await in_database(lambda: services.renew_lease(session.pk))
+
+    async def close(self) -> None:
+        """End the process and its children, verify, and note how the session ended."""
+        session = self.session
+        if session is None:
+            return
+        clean = True
+        if self.terminal is not None:
+            try:
+                if session.kind == TerminalKind.EXEC and self.exit_code is None:
+                    clean = await self.terminal.kill()
+            except BackendError as error:
+                clean = False
+                logger.warning("terminal not ended", session=str(session.pk), error=error.message)
+            await self.terminal.close()
+        if clean:  # else the reaper goes on with it
+            await in_database(
+                lambda: services.end_session(session_id=session.pk, reason=self.end_reason, exit_code=self.exit_code)
+            )
+
+
+class LogsConsumer(WindowedStream):
+    """A container's log: frames of one channel's byte and the bytes as they came."""
+
+    _chunks: AsyncIterator[Chunk] | None = None
+
+    async def open(self, first: dict[str, Any]) -> None:
+        """Authorise for the container that the first frame names, and ask the engine."""
+        if first.pop("type") != "open":
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("A log opens with what to read."))
+        form = LogsForm(first)
+        if not form.is_valid():
+            field, errors = next(iter(form.errors.items()))
+            raise Refusal(BAD_FRAME, code="bad_frame", message=f"{field}: {errors[0]}")
+        target = form.cleaned_data
+        await self.access(host_id=target["host"], container_id=target["container"], action="container.logs")
+        try:
+            detail: ContainerDetail = await self.engine.inspect_container(target["container"])
+        except BackendError as error:
+            raise self.failure(error) from error
+        self._chunks = self.engine.logs(target["container"], tty=detail.tty, **form.arguments())
+        await self.send_control({"type": "opened", "tty": detail.tty, "window": self.window.limit})
+
+    async def pump(self) -> None:
+        """Send as fast as the browser takes it; no rest: the engine's socket buffer is small."""
+        if self._chunks is None:
+            return
+        try:
+            async for chunk in self._chunks:
+                await self.send_counted(bytes((chunk.channel,)) + chunk.data)
+        except BackendError as error:
+            raise self.failure(error) from error
+        await self.send_control({"type": "end"})
+
+    async def take_control(self, frame: dict[str, Any]) -> None:
+        """Acknowledge."""
+        match self.parse(frame):
+            case protocol.Ack(bytes=total):
+                self.acknowledge(total)
+            case protocol.Ping(at=at):
+                await self.send_control(protocol.serialise(protocol.Pong(at=at)))
+            case _:
+                raise Refusal(BAD_FRAME, code="bad_frame", message=_("A log takes no input."))
+
+    async def close(self) -> None:
+        """Let go of the engine's stream."""
+        if self._chunks is not None and hasattr(self._chunks, "aclose"):
+            await self._chunks.aclose()
+
+
+class StatsConsumer(ContainerStream):
+    """A container's use of CPU, memory, network and disk, about once a second."""
+
+    async def open(self, first: dict[str, Any]) -> None:
+        """Authorise for the container that the first frame names."""
+        form = TargetForm(first)
+        if first.get("type") != "open" or not form.is_valid():
+            raise Refusal(BAD_FRAME, code="bad_frame", message=_("Statistics open with the container to watch."))
+        await self.access(
+            host_id=form.cleaned_data["host"],
+            container_id=form.cleaned_data["container"],
+            action="container.stats",
+        )
+
+    async def pump(self) -> None:
+        """Send each sample."""
+        samples = self.engine.stats(self.container.container_id)
+        try:
+            async for sample in samples:
+                await self.send_control(sample_frame(sample))
+        except BackendError as error:
+            raise self.failure(error) from error
+        finally:
+            if hasattr(samples, "aclose"):
+                await samples.aclose()
+        await self.send_control({"type": "end"})

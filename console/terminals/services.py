@@ -1,0 +1,147 @@
+"""Issuing tickets, opening and ending sessions, and ending what a crash left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit.models import Outcome
+from console.audit.services import record
+from console.gateway import BackendError, NotFound, call
+from console.inventory.models import ObservedContainer
+from console.lib.live import notify
+from console.lib.origin import Origin
+from console.terminals.models import TerminalKind, TerminalSession, TerminalState
+
+logger = structlog.get_logger(__name__)
+
+TICKET_LIFE = timedelta(seconds=30)
+#: A session whose web process lives renews in time; the reaper ends the others. Together under a minute.
+LEASE = timedelta(seconds=30)
+#: How long the reaper goes on trying to end what a dead web process left on a host that does not answer.
+REAP_PATIENCE = timedelta(days=1)
+
+ACTIONS = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
+
+
+class TicketSpent(Exception):
+    """The ticket was used, has expired, or was issued to somebody else."""
+
+
+def _hash(ticket: str) -> str:
+    return hashlib.sha256(ticket.encode()).hexdigest()
+
+
+def issue_ticket(
+    *,
+    actor: User,
+    session_key: str,
+    container: ObservedContainer,
+    kind: str,
+    parameters: dict[str, Any],
+    origin: Origin,
+) -> tuple[str, TerminalSession]:
+    """``actor`` may open one terminal within 30 s; return the ticket, of which only the hash is kept."""
+    ticket = secrets.token_urlsafe(32)
+    with transaction.atomic():
+        session = TerminalSession.objects.create(
+            person=actor,
+            host=container.host,
+            container_id=container.container_id,
+            container_name=container.name,
+            kind=kind,
+            parameters=parameters,
+            ticket_hash=_hash(ticket),
+            ticket_until=timezone.now() + TICKET_LIFE,
+            session_key=session_key,
+        )
+        record(
+            actor=actor,
+            action=ACTIONS[kind],
+            outcome=Outcome.ACCEPTED,
+            host=container.host,
+            object_id=container.container_id,
+            object_name=container.name,
+            origin=origin,
+            details={"session": str(session.pk), **parameters},
+        )
+    return ticket, session
+
+
+def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> TerminalSession:
+    """Open the session that ``ticket`` was issued for. Raises ``TicketSpent``; one of two attempts at once wins."""
+    now = timezone.now()
+    opened = TerminalSession.objects.filter(
+        ticket_hash=_hash(ticket),
+        state=TerminalState.ISSUED,
+        ticket_until__gt=now,
+        person=actor,
+        session_key=session_key,
+    ).update(state=TerminalState.OPEN, opened_at=now, lease_until=now + LEASE)
+    if opened != 1:
+        raise TicketSpent
+    return TerminalSession.objects.select_related("host").get(ticket_hash=_hash(ticket))
+
+
+def renew_lease(session_id: UUID) -> None:
+    """Say that the process which holds the session is alive."""
+    TerminalSession.objects.filter(pk=session_id, state=TerminalState.OPEN).update(lease_until=timezone.now() + LEASE)
+
+
+def end_session(*, session_id: UUID, reason: str, exit_code: int | None = None, component: str = "") -> bool:
+    """Note how a session ended, once; return whether this call did."""
+    with transaction.atomic():
+        ended = TerminalSession.objects.filter(pk=session_id, state=TerminalState.OPEN).update(
+            state=TerminalState.ENDED, ended_at=timezone.now(), exit_code=exit_code, end_reason=reason[:200]
+        )
+        if not ended:
+            return False
+        session = TerminalSession.objects.select_related("host", "person").get(pk=session_id)
+        record(
+            actor=None if component else session.person,
+            component=component,
+            action=ACTIONS[session.kind],
+            outcome=Outcome.SUCCEEDED,
+            host=session.host,
+            object_id=session.container_id,
+            object_name=session.container_name,
+            details={"session": str(session.pk), "reason": reason, "exit_code": exit_code},
+        )
+        notify(f"container:{session.host_id}:{session.container_id}")
+    return True
+
+
+def reap_sessions() -> int:
+    """End what web processes that died left running in containers; return how many sessions were ended."""
+    now = timezone.now()
+    # A ticket nobody used has opened nothing.
+    TerminalSession.objects.filter(state=TerminalState.ISSUED, ticket_until__lt=now - TICKET_LIFE).delete()
+    left = TerminalSession.objects.filter(state=TerminalState.OPEN, lease_until__lt=now).select_related("host")
+    reaped = 0
+    for session in left:
+        try:
+            clean = _kill(session)
+        except BackendError as error:
+            logger.warning("terminal not reaped yet", session=str(session.pk), error=error.message)
+            clean = session.lease_until is not None and session.lease_until < now - REAP_PATIENCE
+        if clean:
+            reaped += end_session(session_id=session.pk, reason="the web process ended", component="reaper")
+    return reaped
+
+
+def _kill(session: TerminalSession) -> bool:
+    if session.kind == TerminalKind.ATTACH:
+        return True
+    marker = str(session.pk)
+    try:
+        return call(session.host.endpoint, lambda engine: engine.kill_execs(session.container_id, marker=marker))
+    except NotFound:
+        return True  # the container is gone, and with it every process

@@ -1,0 +1,48 @@
+"""Which command a terminal runs: a shell that is there, or what the person chose."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from console.gateway import ExecSpec
+
+#: One exec finds bash or falls back to sh: probing first would double the time until the prompt is there.
+_FIND_SHELL: Final = ("/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
+
+#: What a person may choose from when there is no /bin/sh, likeliest first.
+CHOICES: Final = (
+    "/bin/bash",
+    "/bin/ash",
+    "/bin/dash",
+    "/bin/zsh",
+    "/busybox/sh",
+    "/usr/bin/pwsh",
+    "python3",
+    "node",
+)
+
+#: How an engine says that the command could not be run: by an error, or by an exit code after a line of its own.
+NOT_RUN_REASONS: Final = ("command_missing", "command_denied")
+NOT_RUN: Final = (126, 127)
+#: More output than this came from a program that did run.
+LONGEST_REFUSAL: Final = 600
+
+MARKER_VARIABLE: Final = "PILOTHOUSE_TERMINAL"
+
+
+def exec_spec(parameters: dict[str, Any], *, session_id: str, columns: int, rows: int) -> ExecSpec:
+    """Return what the engine is asked to run. The session's id in the environment marks every process it starts."""
+    command = parameters.get("command")
+    return ExecSpec(
+        command=tuple(command) if command else _FIND_SHELL,
+        tty=True,
+        user=parameters.get("user", ""),
+        environment=(
+            ("TERM", "xterm-256color"),
+            ("COLORTERM", "truecolor"),
+            ("LANG", "C.UTF-8"),
+            (MARKER_VARIABLE, session_id),
+        ),
+        columns=columns,
+        rows=rows,
+    )

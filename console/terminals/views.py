@@ -1,0 +1,78 @@
+"""Tickets for terminals, and logs as a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from console.containers.access import access_container
+from console.containers.requests import person
+from console.gateway import open_engine
+from console.lib.origin import origin_of
+from console.terminals import services
+from console.terminals.forms import LogsForm, TicketForm
+
+
+def _problems(form: TicketForm | LogsForm) -> JsonResponse:
+    """The first error of each field, named."""
+    return JsonResponse(
+        {"code": "invalid", "errors": {field: errors[0] for field, errors in form.errors.items()}}, status=422
+    )
+
+
+@require_POST
+def terminal_ticket(request: HttpRequest) -> HttpResponse:
+    """Issue a single-use ticket that opens one terminal within 30 seconds."""
+    form = TicketForm(request.POST)
+    if not form.is_valid():
+        return _problems(form)
+    data = form.cleaned_data
+    actor = person(request)
+    container = access_container(actor, data["host"], data["container"], services.ACTIONS[data["kind"]])
+    ticket, session = services.issue_ticket(
+        actor=actor,
+        session_key=request.session.session_key or "",
+        container=container,
+        kind=data["kind"],
+        parameters={"command": data["command"], "user": data["user"]},
+        origin=origin_of(request),
+    )
+    return JsonResponse({"ticket": ticket, "session": str(session.pk)})
+
+
+@require_GET
+async def logs_download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The log as a text file, streamed: nothing of it is kept here."""
+    form = LogsForm({**request.GET.dict(), "follow": ""})
+    if not form.is_valid():
+        return _problems(form)
+    data = form.cleaned_data
+    container = await sync_to_async(
+        lambda: access_container(person(request), data["host"], data["container"], "container.logs")
+    )()
+    engine = open_engine(container.host.endpoint)
+    detail = await engine.inspect_container(container.container_id)
+    chunks = engine.logs(container.container_id, tty=detail.tty, **form.arguments())
+    # The first chunk is awaited here, so that an engine's refusal still becomes a proper answer.
+    first = await anext(aiter(chunks), None)
+
+    async def content() -> AsyncIterator[bytes]:
+        if first is not None:
+            yield first.data
+            async for chunk in chunks:
+                yield chunk.data
+
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", container.name)
+    return StreamingHttpResponse(
+        content(),
+        content_type="text/plain; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}-{timezone.now():%Y%m%d-%H%M%S}.log"',
+            "Cache-Control": "no-store, private",
+        },
+    )
