@@ -129,9 +129,7 @@ _EXPLANATIONS: dict[str, Explanation] = {
     "other_engine": Explanation(
         "failing",
         _("Another engine answers at this address than the one we knew. Nothing of it was taken over."),
-        _(
-            "If you replaced or reinstalled it, edit the host and save it to accept the new one; else check the address."
-        ),
+        _("If you replaced or reinstalled it, edit the host and save it to accept it; else check the address."),
     ),
     "secret_lost": Explanation(
         "failing",

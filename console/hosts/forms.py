@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.gateway import Driver, Endpoint, TlsCredentials
@@ -149,12 +150,12 @@ class HostForm(forms.Form):
         if upload is None:
             return str(self.cleaned_data.get(name, ""))
         if (upload.size or 0) > SIZE_LIMIT:
-            raise BadPem(name, _("This file is larger than 64 KiB. A PEM file has a few KiB."))
+            raise BadPem(name, gettext("This file is larger than 64 KiB. A PEM file has a few KiB."))
         try:
             return str(upload.read(), "ascii").strip()
         except UnicodeDecodeError as error:
             raise BadPem(
-                name, _("This file is not PEM text. Convert it, for example with openssl x509 -inform der.")
+                name, gettext("This file is not PEM text. Convert it, for example with openssl x509 -inform der.")
             ) from error
 
     def clean(self) -> dict[str, Any]:

@@ -44,6 +44,7 @@ _BIG_INTEGER: Final = 2**63 - 1
 Value = TypeVar("Value", Image, Volume, Network)
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
+_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 
 _CONTAINER_FIELDS: Final = [
     "name",
@@ -346,7 +347,7 @@ def apply_images(host: Host, *, images: Sequence[Image], asked_at: datetime) -> 
         images,
         rows=ObservedImage.objects,
         key="image_id",
-        key_of=lambda image: _clean(image.image_id, limit=80),
+        key_of=lambda image: image.image_id if _IMAGE_ID.fullmatch(image.image_id) else "",
         row_of=row,
         asked_at=asked_at,
     )

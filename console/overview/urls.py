@@ -1,5 +1,12 @@
+"""The first page and the search."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.overview import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("search/", views.search, name="search"),
+]

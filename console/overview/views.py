@@ -1,0 +1,32 @@
+"""The first page, and the search that is on every page."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from console.accounts.models import User
+from console.lib.htmx import is_fragment
+from console.overview.queries import overview_page
+from console.overview.search import find
+
+
+def _user(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
+@require_GET
+def overview(request: HttpRequest) -> HttpResponse:
+    """What needs somebody now; then hosts, counts and what was done lately."""
+    name = "overview/_overview.html" if is_fragment(request) else "overview/overview.html"
+    return render(request, name, {"page": overview_page(_user(request))})
+
+
+@require_GET
+def search(request: HttpRequest) -> HttpResponse:
+    """The palette's lines for what was typed."""
+    groups = find(_user(request), request.GET.get("q", ""))
+    return render(request, "overview/_search.html", {"groups": groups})
