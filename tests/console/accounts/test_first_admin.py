@@ -61,6 +61,16 @@ def test_the_link_works_once(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_a_link_that_was_used_stays_dead_when_its_admin_is_suspended() -> None:
+    issued = issue_bootstrap_link()
+    assert issued is not None
+    create_first_admin(token=issued.token, username="alice", password="correct horse", origin=Origin())
+    User.objects.update(is_active=False)
+    with pytest.raises(BootstrapSpent):
+        create_first_admin(token=issued.token, username="charlie", password="correct horse", origin=Origin())
+
+
+@pytest.mark.django_db
 def test_a_wrong_token_says_how_to_get_a_link(client: Client) -> None:
     answer = client.get("/accounts/first-admin/guessed/")
     assert answer.status_code == 404

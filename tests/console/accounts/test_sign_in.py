@@ -96,7 +96,10 @@ def test_one_persons_limit_is_not_anothers(client: Client, alice: User, bob: Use
 
 
 def test_an_address_that_tries_many_names_is_stopped_too(client: Client) -> None:
-    statuses = [attempt(client, f"name{number}", "wrong")[0] for number in range(11)]
+    statuses = [
+        attempt(client, f"name{number}", "wrong", HTTP_X_FORWARDED_FOR=f"198.51.100.{number}")[0]
+        for number in range(11)
+    ]
     assert statuses == [422] * 10 + [429]
 
 
