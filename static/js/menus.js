@@ -1,4 +1,4 @@
-// Menus and popovers: a button with data-menu or data-popover and, next to it, an element with popover.
+// Menus and popovers: a button with data-menu or data-popup and, next to it, an element with popover.
 // Nothing is kept per menu, so a list may be replaced at any time.
 
 const invokers = new WeakMap();
@@ -102,7 +102,7 @@ export function startMenus() {
   document.addEventListener(
     "pointerdown",
     (event) => {
-      const button = event.target.closest("[data-menu], [data-popover]");
+      const button = event.target.closest("[data-menu], [data-popup]");
       const panel = button && !button.dataset.menuUrl ? panelOf(button) : lazyMenu;
       // A press outside closes the panel before the click arrives; remember that it was open.
       pressedOpen = button && panel?.matches(":popover-open") && invokers.get(panel) === button ? panel : null;
@@ -110,7 +110,7 @@ export function startMenus() {
     true,
   );
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-menu], [data-popover]");
+    const button = event.target.closest("[data-menu], [data-popup]");
     if (button) {
       event.preventDefault();
       const panel = panelOf(button);

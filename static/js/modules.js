@@ -7,7 +7,12 @@ const MODULES = {
   logs: () => import("./logs.js"),
   stats: () => import("./stats.js"),
   operation: () => import("./operation.js"),
+  operations: () => import("./operations.js"),
   "container-form": () => import("./container-form.js"),
+  "container-list": () => import("./container-list.js"),
+  "json-tree": () => import("./json-tree.js"),
+  "container-list": () => import("./container-list.js"),
+  "json-tree": () => import("./json-tree.js"),
 };
 
 const mounted = new Map();

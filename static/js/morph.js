@@ -19,7 +19,7 @@ const callbacks = {
     if ((name === "checked" || name === "value") && node.matches("input, textarea") && isTouched(node)) {
       return false;
     }
-    if (name === "aria-expanded" && node.matches("[data-menu], [data-popover]")) {
+    if (name === "aria-expanded" && node.matches("[data-menu], [data-popup]")) {
       return false;
     }
     return !(name === "hidden" && node.classList.contains("bulkbar"));
