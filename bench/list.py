@@ -1,0 +1,108 @@
+"""The first page of the list, as a signed-in person gets it, against the engine's own list of the same containers."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.console import IMAGE, Browser, Console, console, raw_request
+from bench.table import Figure, percentile, show
+
+CONTAINERS = 1_000
+MORE = 10_000
+_ROUNDS = 60
+_WARM_UP = 8
+
+
+def main() -> int:
+    """Measure and print; 1 when over budget."""
+    with console() as running:
+        _fill(running.engine.socket)
+        browser = running.sign_in_first_admin()
+        _wait_for_rows(browser, CONTAINERS)
+        # In turns: what else the machine does hits both alike.
+        engine, page = _in_turns(
+            lambda: _timed_engine(running.engine.socket), lambda: _timed_page(browser, total=CONTAINERS)
+        )
+        _seed(running, count=MORE)
+        _wait_for_rows(browser, MORE)
+        _again, grown = _in_turns(
+            lambda: _timed_engine(running.engine.socket), lambda: _timed_page(browser, total=MORE)
+        )
+    reference = percentile(engine, 0.5)
+    return show(
+        f"bench list: {CONTAINERS} containers on one engine, then {MORE} in the inventory; medians of {_ROUNDS}",
+        [
+            Figure(
+                name="first page of 50 rows",
+                value=percentile(page, 0.5),
+                unit="ms",
+                reference=reference,
+                reference_name="GET /containers/json?all=1",
+                budget=0.5,
+                is_ratio=True,
+            ),
+            Figure(
+                name=f"the same with {MORE} objects",
+                value=percentile(grown, 0.5),
+                unit="ms",
+                reference=percentile(page, 0.5),
+                reference_name="first page",
+                budget=1.25,
+                is_ratio=True,
+            ),
+        ],
+    )
+
+
+def _fill(path: Path) -> None:
+    body = json.dumps({"Image": IMAGE, "Cmd": ["sleep", "1000"], "Labels": {"bench": "list"}}).encode()
+
+    def create(number: int) -> None:
+        answer = raw_request(
+            path, "POST", f"/containers/create?name=bench-{number:04}", body, content_type="application/json"
+        )
+        if answer.status != 201:
+            raise RuntimeError(f"container {number} was not made: {answer.text}")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, range(CONTAINERS)))
+
+
+def _seed(running: Console, *, count: int) -> None:
+    running.manage("shell", "-c", f"from bench.seed import seed; seed(containers={count - CONTAINERS})")
+
+
+def _wait_for_rows(browser: Browser, count: int) -> None:
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit:
+        if f" of {count}<" in browser.get("/containers/").text.replace(",", ""):
+            return
+        time.sleep(0.5)
+    raise RuntimeError(f"the list never showed {count} containers")
+
+
+def _in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[list[float], list[float]]:
+    pairs = [(first(), second()) for _round in range(_ROUNDS + _WARM_UP)][_WARM_UP:]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _timed_engine(path: Path) -> float:
+    begun = time.perf_counter()
+    answer = raw_request(path, "GET", "/containers/json?all=1")
+    taken = time.perf_counter() - begun
+    if answer.status != 200 or len(answer.body) < 100 * CONTAINERS:
+        raise RuntimeError(f"the engine's list is short: {answer.status}, {len(answer.body)} bytes")
+    return taken * 1000
+
+
+def _timed_page(browser: Browser, *, total: int) -> float:
+    begun = time.perf_counter()
+    answer = browser.get("/containers/")
+    taken = time.perf_counter() - begun
+    if answer.status != 200 or answer.body.count(b"data-row") < 50:
+        raise RuntimeError(f"the page for {total} containers is no list: {answer.status}, {len(answer.body)} bytes")
+    return taken * 1000
