@@ -136,7 +136,11 @@ def facts(detail: ContainerDetail, *, host: Host, address: str) -> Facts:
         limits=list(_limits(detail)),
         process=list(_process(detail)),
         environment=[_pair(name, value, kind="environment") for name, value in detail.environment],
-        labels=[_pair(name, value, kind="label") for name, value in sorted(container.labels.items())],
+        labels=[
+            _pair(name, value, kind="label")
+            for name, value in sorted(container.labels.items())
+            if not name.startswith(RESERVED_PREFIX)
+        ],
         restart_policy=restart_words(detail.restart_policy, _mapping(detail.raw.get("HostConfig"))),
     )
 

@@ -35,7 +35,7 @@ from console.gateway import (
     NotFound,
 )
 from console.lib.crypto import is_signed, signature
-from console.operations.errors import Failure
+from console.operations.errors import Failure, explain
 from console.operations.registry import OperationContext, register
 
 #: How long a fresh container without a health check must go on running, seconds.
@@ -346,17 +346,12 @@ async def _start(context: OperationContext, container_id: str) -> None:
         await context.engine.start_container(container_id)
     except (Conflict, EngineFailure, Invalid, NotFound) as error:
         await _tell_last_lines(context, container_id=container_id)
+        reason = explain(error, name=context.object_name, host=_("The host"))
         advice = {
             "port_taken": _("The container is kept: free the port and start it, or remove it and choose another port."),
-            "no_space": _("The host's disk is full: make room, then start the container; it is kept."),
-            "command_missing": _("Its command is not in the image. Duplicate the container with another command."),
-            "command_denied": _(
-                "Its command may not be executed. Duplicate the container with another command or user."
-            ),
-            "user_missing": _("The image has no such user. Duplicate the container with another user, or a number."),
-            "network_missing": _("The network is gone. Duplicate the container with another network."),
-        }.get(error.reason, _("The container is kept, so that you can look at it; remove it when you are done."))
-        raise Failure(error.code, error.message, next_step=advice) from error
+            "no_space": _("Make room, then start the container; it is kept."),
+        }.get(error.reason, _("The container is kept, so that you can look at it. To correct it, duplicate it."))
+        raise Failure(reason.code, reason.sentence, next_step=advice) from error
 
 
 async def _undo(context: OperationContext, spec: ContainerSpec, container_id: str | None) -> None:
@@ -395,7 +390,13 @@ async def _settle(context: OperationContext, container_id: str) -> None:
         if health is Health.UNHEALTHY:
             for line in detail.health_log[-3:]:
                 context.output(line[:2000])
-            await _fail(context, detail, "unhealthy", _("It runs, and its health check fails."))
+            said = detail.health_log[-1].strip()[:500] if detail.health_log else ""
+            message = (
+                _("It runs, and its health check fails: %(said)s")
+                if said
+                else _("It runs, and its health check fails.")
+            )
+            await _fail(context, detail, "unhealthy", message % {"said": said} if said else message)
         if bound and waited > bound:
             await _fail(
                 context,

@@ -9,19 +9,19 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.accounts.models import User
+from console.containers.specs import RESERVED_PREFIX
 from console.containers.states import STATE_LABELS, UNHEALTHY, UNHEALTHY_LABEL, age_text, state_badge
 from console.gateway import ContainerState, Health
-from console.hosts.models import Host
+from console.hosts.models import Host, HostState
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedLabel
 
 PAGE_SIZE = 50
@@ -200,7 +200,8 @@ def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, 
     now = timezone.now()
     found = list(found)
     hosts = {
-        host.pk: host for host in Host.objects.filter(pk__in={row["host_id"] for row in found}).defer("credentials")
+        host.pk: host
+        for host in Host.objects.filter(pk__in={row["host_id"] for row in found}).defer("credentials", "info")
     }
     base = reverse("container-list")
     shaped = []
@@ -238,7 +239,7 @@ def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, 
                 "seen": _seen(host, now=now) if not host.is_reachable else "",
                 "ports": port_links(row["ports"], host_address=address_of(host, address=address)),
                 "age": age_text(created_at, now=now),
-                "created": date_format(timezone.localtime(created_at), "SHORT_DATETIME_FORMAT"),
+                "created": f"{timezone.localtime(created_at):%Y-%m-%d %H:%M}",
             }
         )
     return shaped
@@ -360,6 +361,7 @@ def _image_counts(containers: ContainerQuerySet, find: str) -> _Counts:
 def _label_counts(containers: ContainerQuerySet, find: str) -> _Counts:
     counted = (
         ObservedLabel.objects.filter(container__in=containers.order_by().values("pk"))
+        .exclude(key__startswith=RESERVED_PREFIX)
         .values("key", "value")
         .annotate(count=Count("pk"))
         .order_by("-count", "key", "value")
@@ -393,8 +395,9 @@ def chosen_filters(user: User, parameters: ListParameters) -> list[tuple[str, st
 
 def failing_hosts(user: User) -> list[Host]:
     """Return the hosts whose rows may be stale: they answered once and do not now."""
-    failing = Host.objects.visible_to(user).exclude(state="reachable").exclude(state="unknown")
-    return list(failing.filter(containers__isnull=False).distinct().defer("credentials", "info")[:5])
+    failing = Host.objects.visible_to(user).exclude(state__in=(HostState.REACHABLE, HostState.UNKNOWN))
+    holds = ObservedContainer.objects.filter(host=OuterRef("pk"))
+    return list(failing.filter(Exists(holds)).defer("credentials", "info")[:5])
 
 
 def matching_targets(user: User, parameters: ListParameters, *, most: int) -> list[tuple[uuid.UUID, str]]:

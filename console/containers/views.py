@@ -19,7 +19,7 @@ from console.containers.access import MOST_IN_BULK, access_container
 from console.containers.detail_queries import Gone
 from console.containers.masking import MASK, looks_secret, mask_inspect
 from console.containers.requests import header_context, host_name, person
-from console.containers.specs import docker_run, to_arguments
+from console.containers.specs import RESERVED_PREFIX, docker_run, to_arguments
 from console.gateway import BackendError, ContainerSpec
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
@@ -121,7 +121,9 @@ def container_look(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
         "container": container,
         "row": queries.container_row(container, address=host_name(request)),
         "labels": [
-            (name, MASK if looks_secret(name, value) else value) for name, value in sorted(container.labels.items())
+            (name, MASK if looks_secret(name, value) else value)
+            for name, value in sorted(container.labels.items())
+            if not name.startswith(RESERVED_PREFIX)
         ],
     }
     return render(request, "containers/_look.html", context)

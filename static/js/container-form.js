@@ -92,6 +92,13 @@ export function mount(form) {
     }
   }
 
+  // Rows are a click away: one empty one of each kind is enough.
+  for (const group of form.querySelectorAll("[data-rows]")) {
+    const blank = [...group.querySelectorAll("[data-row-item]")].filter((row) =>
+      [...row.querySelectorAll("input")].every((input) => !input.value),
+    );
+    for (const row of blank.slice(1)) row.remove();
+  }
   for (const button of form.querySelectorAll("[data-row-add], [data-row-remove]")) button.hidden = false;
 
   form.addEventListener(

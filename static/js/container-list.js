@@ -1,42 +1,83 @@
-// The list of containers: a row opens below itself for a quick look.
+// The list of containers: a row opens below itself for a quick look, and stays open while the list changes around it.
 
 import { announce } from "./announce.js";
 
-async function open(button, row) {
-  button.setAttribute("aria-expanded", "true");
-  const answer = await fetch(button.dataset.look, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-  if (!answer.ok || button.getAttribute("aria-expanded") !== "true") {
-    button.setAttribute("aria-expanded", "false");
-    if (!answer.ok) announce(gettext("The details could not be loaded."));
-    return;
-  }
-  const template = document.createElement("template");
-  template.innerHTML = await answer.text();
-  const look = template.content.querySelector("tr");
-  row.after(look);
-  window.htmx.process(look);
-}
-
-function lookOf(row) {
-  const next = row.nextElementSibling;
-  return next && next.dataset.lookOf === row.id ? next : null;
-}
-
 export function mount(list) {
   const abort = new AbortController();
+  const looks = new Map(); // id of a row -> the row below it
+
+  function show(row, look) {
+    row.after(look);
+    row.querySelector("[data-look]")?.setAttribute("aria-expanded", "true");
+  }
+
+  function close(row) {
+    looks.get(row.id)?.remove();
+    looks.delete(row.id);
+    row.querySelector("[data-look]")?.setAttribute("aria-expanded", "false");
+  }
+
+  async function open(row) {
+    const placeholder = document.createElement("tr");
+    placeholder.className = "expanded-row";
+    const cell = placeholder.insertCell();
+    cell.colSpan = row.cells.length;
+    cell.className = "muted";
+    cell.textContent = gettext("One moment…");
+    looks.set(row.id, placeholder);
+    show(row, placeholder);
+    const answer = await fetch(`${row.querySelector(".row-link").href}look/`, { headers: { "HX-Request": "true" } });
+    if (!looks.has(row.id)) return;
+    const fragment = document.createElement("template");
+    if (answer.ok) fragment.innerHTML = await answer.text();
+    const look = fragment.content.querySelector("tr");
+    if (!look) {
+      close(row);
+      announce(gettext("The details could not be loaded."));
+      return;
+    }
+    placeholder.replaceWith(look);
+    looks.set(row.id, look);
+    window.htmx.process(look);
+  }
+
+  // On a phone the filters fold into their headings, once.
+  let folded = null;
+  function foldFacets() {
+    const facets = list.querySelector("#facets:has(.facet)");
+    if (!facets || folded === facets || !window.matchMedia("(width <= 60rem)").matches) return;
+    folded = facets;
+    for (const facet of facets.querySelectorAll(".facet")) facet.open = false;
+  }
+  foldFacets();
+
   list.addEventListener(
     "click",
     (event) => {
       const button = event.target.closest("[data-look]");
       if (!button) return;
       const row = button.closest("tr");
-      const shown = lookOf(row);
-      if (shown) {
-        shown.remove();
-        button.setAttribute("aria-expanded", "false");
-      } else open(button, row);
+      if (looks.has(row.id)) close(row);
+      else open(row);
     },
     { signal: abort.signal },
   );
-  return () => abort.abort();
+
+  // A refreshed list knows nothing of what is open here: put it back before anybody sees it missing.
+  const observer = new MutationObserver(() => {
+    foldFacets();
+    for (const [id, look] of looks) {
+      const row = document.getElementById(id);
+      if (!row) {
+        look.remove();
+        looks.delete(id);
+      } else if (row.nextElementSibling !== look) show(row, look);
+    }
+  });
+  observer.observe(list, { childList: true, subtree: true });
+
+  return () => {
+    observer.disconnect();
+    abort.abort();
+  };
 }

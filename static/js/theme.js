@@ -6,8 +6,9 @@ const ORDER = ["system", "light", "dark"];
 
 function choose(theme) {
   document.documentElement.dataset.theme = theme;
-  for (const button of document.querySelectorAll("[data-theme-set][aria-checked]")) {
-    button.setAttribute("aria-checked", String(button.dataset.themeSet === theme));
+  for (const button of document.querySelectorAll("[data-theme-set]")) {
+    const mark = button.hasAttribute("aria-pressed") ? "aria-pressed" : "aria-checked";
+    button.setAttribute(mark, String(button.dataset.themeSet === theme));
   }
   fetch(document.body.dataset.themeUrl, {
     method: "POST",
@@ -24,6 +25,8 @@ export function startTheme() {
     if (!button) {
       return;
     }
+    // Some stand in a form that does the same without this script.
+    event.preventDefault();
     const present = document.documentElement.dataset.theme || "system";
     choose(button.dataset.themeSet ?? ORDER[(ORDER.indexOf(present) + 1) % ORDER.length]);
   });
