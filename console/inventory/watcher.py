@@ -198,8 +198,6 @@ class HostWatch:
                 await self._trouble(cause_of(error), detail=detail_of(error), said=str(error))
             except* OtherEngine:
                 await self._trouble("other_engine")
-            except* Undecryptable:
-                await self._trouble("secret_lost")
             except* ValueError as group:
                 # An endpoint or a value that no check of ours should have let through.
                 await self._trouble("bad_address", said=str(_first(group, ValueError)))
@@ -240,7 +238,7 @@ class HostWatch:
                 tasks.create_task(self._read_events(engine))
                 tasks.create_task(self._ping(engine))
                 tasks.create_task(self._answer_marks(engine, info))
-        except (BackendError, OtherEngine, Undecryptable, ValueError, DatabaseError, InterfaceError) as error:
+        except (BackendError, OtherEngine, ValueError, DatabaseError, InterfaceError) as error:
             raise ExceptionGroup("the host cannot be followed", [error]) from error
         finally:
             # A broken connection must not be met again; and the credentials may be others next time.
@@ -496,8 +494,12 @@ def _revisions() -> dict[UUID, int]:
 
 
 def _load(host_id: UUID) -> Host | None:
+    """Return the host to follow; ``None`` when it is gone, or when its key is lost, which is then written down."""
     try:
         return Host.objects.filter(id=host_id).first()
     except Undecryptable:
-        # The rest of the row tells where to write that its key is lost.
-        return Host.objects.defer("credentials").filter(id=host_id).first()
+        revision = Host.objects.values_list("revision", flat=True).get(id=host_id)
+        host_services.mark_troubled(
+            host_id=host_id, revision=revision, cause="secret_lost", detail="", now=timezone.now()
+        )
+        return None
