@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import http.client
 import ipaddress
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -214,14 +214,11 @@ class _Console:
 
     def _web_answers(self) -> bool:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)
-        connection = http.client.HTTPConnection(host, self.options.port, timeout=2)
         try:
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-        except (OSError, http.client.HTTPException):
+            # It listens when it is ready to answer.
+            socket.create_connection((host, self.options.port), timeout=2).close()
+        except OSError:
             return False
-        finally:
-            connection.close()
         return True
 
 
