@@ -302,6 +302,8 @@ class StreamConsumer:
             await asyncio.sleep(self.lease_interval)
             try:
                 allowed = await asyncio.wait_for(in_database(self._is_allowed), self.lease_patience)
+                if allowed:
+                    await self.renew()
             except (DatabaseError, TimeoutError) as error:
                 # Fail closed, but not at the first hiccup.
                 logger.warning("lease not answered", error=str(error))
@@ -321,7 +323,6 @@ class StreamConsumer:
                     message=_("Your session or your rights ended, so the stream was closed."),
                     next_step=_("Sign in again, or ask an admin."),
                 )
-            await self.renew()
 
     def _is_allowed(self) -> bool:
         is_signed_in: bool = self.scope["is_signed_in"]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from console.accounts.models import User
 from console.audit.services import record_refusal
 from console.containers.access import access_container
 from console.gateway import BackendError, Chunk, ContainerDetail, ContainerEngine, Terminal, Window, open_engine
+from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, UNKNOWN, Refusal, StreamConsumer, in_database
 from console.operations.errors import explain
@@ -29,6 +31,8 @@ logger = structlog.get_logger(__name__)
 REST: Final = 0.004
 #: A smaller frame is a keystroke's echo: the next may follow at once.
 BURST: Final = 1024
+#: Input kept for an engine that does not take it: more than what the browser may have on its way.
+INPUT_LIMIT: Final = 2 * protocol.INPUT_WINDOW
 #: The engine is asked for more of a log once this much of the last has been taken.
 LOG_FRAME: Final = 256 * 1024
 
@@ -80,13 +84,16 @@ class ContainerStream(StreamConsumer):
         user = User.objects.filter(pk=self.user.pk).first()
         if user is None:
             return False
+        target = (self.container.host_id, self.container.container_id)
+        # Gone from the inventory: then the engine ends the stream itself, with the real reason.
+        is_known = ObservedContainer.objects.filter(host_id=target[0], container_id=target[1]).exists()
         try:
-            access_container(user, self.container.host_id, self.container.container_id, self.action)
-        except Refused:
+            if is_known:
+                access_container(user, *target, self.action)
+            else:
+                access_host(user, target[0], self.action)
+        except (Refused, Http404):
             return False
-        except Http404:
-            # Gone from the inventory: the engine ends the stream itself, with the real reason.
-            return user.is_active
         return True
 
 
@@ -131,6 +138,14 @@ class TerminalConsumer(WindowedStream):
     terminal: Terminal | None = None
     exit_code: int | None = None
     end_reason = "the browser went"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        #: What was typed and the engine has not taken yet; None is the end of input.
+        self._input: deque[bytes | None] = deque()
+        self._input_size = 0
+        self._input_arrived = asyncio.Event()
+        self._input_taken = asyncio.Event()
 
     async def open(self, first: dict[str, Any]) -> None:
         """Redeem the ticket, authorise again with the rights of now, and open the engine's socket."""
@@ -183,6 +198,7 @@ class TerminalConsumer(WindowedStream):
     async def pump(self) -> None:
         """Send at once when idle; rest after a burst's frame, while the next gathers in the transport."""
         terminal = self._opened()
+        writer = asyncio.create_task(self._write_input(terminal))
         try:
             if terminal.tty:
                 await self._pump_bytes(terminal)
@@ -192,6 +208,8 @@ class TerminalConsumer(WindowedStream):
         except BackendError as error:
             self.end_reason = error.message
             raise self.failure(error) from error
+        finally:
+            writer.cancel()
         self.end_reason = "the process ended"
         if self.exit_code in shells.NOT_RUN and self.window.sent < shells.LONGEST_REFUSAL:
             await self._offer_shells()
@@ -231,11 +249,42 @@ class TerminalConsumer(WindowedStream):
         )
 
     async def take_bytes(self, data: bytes) -> None:
-        """Pass input on; waits while the engine does not take it, and with it the browser."""
+        """Queue input for the engine. A browser that ignores how much was taken waits, and reads no more than it sent.
+
+        Not written here: the engine may take nothing before its output is read, and that waits for acknowledgements,
+        which arrive behind this input.
+        """
+        self._opened()
+        while self._input_size > INPUT_LIMIT:
+            self._input_taken.clear()
+            await self._input_taken.wait()
+        self._input.append(data)
+        self._input_size += len(data)
+        self._input_arrived.set()
+
+    async def _write_input(self, terminal: Terminal) -> None:
+        taken = told = 0
         try:
-            await self._opened().write(data)
+            while True:
+                while not self._input:
+                    self._input_arrived.clear()
+                    await self._input_arrived.wait()
+                data = self._input.popleft()
+                if data is None:
+                    await terminal.write_eof()
+                    continue
+                await terminal.write(data)
+                taken += len(data)
+                self._input_size -= len(data)
+                self._input_taken.set()
+                if taken - told >= protocol.TAKEN_EVERY:
+                    told = taken
+                    await self.send_control(protocol.serialise(protocol.Taken(bytes=taken)))
         except BackendError as error:
-            raise self.failure(error) from error
+            # Nobody reads there any more: the pump finds out how it ended.
+            logger.info("terminal takes no input", error=error.message)
+        except OSError as error:
+            logger.info("browser went", error=str(error))
 
     async def take_control(self, frame: dict[str, Any]) -> None:
         """Resize, acknowledge, end of input, ping."""
@@ -250,7 +299,9 @@ class TerminalConsumer(WindowedStream):
                     # The process is just ending; the pump says so.
                     logger.info("terminal not resized", error=error.message)
             case protocol.End():
-                await terminal.write_eof()
+                # After what was typed before it.
+                self._input.append(None)
+                self._input_arrived.set()
             case protocol.Ping(at=at):
                 await self.send_control(protocol.serialise(protocol.Pong(at=at)))
             case protocol.Open():

@@ -11,6 +11,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Final
 
 CELLS_MOST: Final = 1000
+#: Bytes of input that the browser may send before the engine has taken them.
+INPUT_WINDOW: Final = 128 * 1024
+#: The server says how much was taken each time that this much was.
+TAKEN_EVERY: Final = 32 * 1024
 
 
 class BadFrame(ValueError):
@@ -110,7 +114,19 @@ class Pong:
     at: int
 
 
-ServerFrame = Opened | Exit | Pong
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Server: the engine has taken this many bytes of input since the terminal opened.
+
+    The browser keeps at most ``INPUT_WINDOW`` bytes on the way. Else a large paste into a program that echoes would
+    stand in front of the acknowledgements that let its echo through, and both ends would wait for ever.
+    """
+
+    type: ClassVar[str] = "taken"
+    bytes: int
+
+
+ServerFrame = Opened | Exit | Pong | Taken
 
 _BROWSER_FRAMES: Final[Mapping[str, Callable[..., BrowserFrame]]] = {
     kind.type: kind for kind in (Open, Resize, Ack, Ping, End)
