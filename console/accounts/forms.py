@@ -47,6 +47,10 @@ class SignInForm(LoginForm):  # type: ignore[misc]
         )
         self.fields["password"] = _password_field(_("Password"), autocomplete="current-password")
         self.order_fields(["login", "password"])
+        if self.is_bound:
+            # Back after a mistake: it is the password that is typed again.
+            del self.fields["login"].widget.attrs["autofocus"]
+            self.fields["password"].widget.attrs["autofocus"] = True
 
 
 class _NewPassword(forms.Form):
