@@ -11,8 +11,6 @@ const MODULES = {
   "container-form": () => import("./container-form.js"),
   "container-list": () => import("./container-list.js"),
   "json-tree": () => import("./json-tree.js"),
-  "container-list": () => import("./container-list.js"),
-  "json-tree": () => import("./json-tree.js"),
 };
 
 const mounted = new Map();

@@ -1,0 +1,634 @@
+// A container's log: it follows until the reader scrolls up, and then stays exactly where he is.
+//
+// Bytes come as they are; lines are made here. Only the lines on the screen are elements: each has a height that is known
+// beforehand (a fixed line height times the rows it wraps to), so a scroll position is a line without measuring.
+
+import { dress, plain, runs } from "./ansi.js";
+import { announce } from "./announce.js";
+import { dock } from "./dock.js";
+import { element } from "./elements.js";
+import { openStream } from "./stream.js";
+
+const LINE = 20;
+const MOST_LINES = 200000;
+const DROP = 20000;
+const OVERSCAN = 12;
+const LONGEST_SEARCHED = 4000;
+const SEARCH_SLICE = 4000;
+const STDERR = 2;
+const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/;
+const TAILS = [100, 500, 5000, 50000];
+const SINCE = { 0: "", 300: "5", 900: "15", 3600: "60", 86400: "1440" };
+
+function button(label, run, { name = null, pressed = null } = {}) {
+  return element("button", {
+    type: "button",
+    class: "btn",
+    "data-variant": "ghost",
+    "data-size": "xs",
+    "data-name": name,
+    "aria-pressed": pressed === null ? null : String(pressed),
+    text: label,
+    on: { click: run },
+  });
+}
+
+function choice(label, options, value, change) {
+  const select = element("select", { class: "select", "aria-label": label, title: label, on: { change: () => change(select.value) } });
+  for (const [option, text] of options) {
+    select.append(element("option", { value: option, text, selected: String(option) === String(value) }));
+  }
+  return select;
+}
+
+class LogsView {
+  constructor(params) {
+    this.params = { tail: 500, since: 0, stdout: true, stderr: true, times: false, wrap: true, ...params };
+    this.decoders = new Map();
+    this.tab = null;
+    this.build();
+    this.clear();
+    this.connect();
+  }
+
+  build() {
+    this.status = element("span", { class: "stream-state", "data-state": "connecting", role: "status" });
+    this.where = element("span", { class: "truncate mono small", text: this.params.name ?? "" });
+    this.space = element("div", { class: "logs-space" });
+    this.view = element(
+      "div",
+      { class: "logs-view", tabindex: "0", role: "log", "aria-live": "off", "aria-label": gettext("Lines of the log") },
+      this.space,
+    );
+    this.empty = element("div", { class: "logs-empty", text: gettext("Nothing has been written yet.") , hidden: true });
+    this.more = element("button", {
+      type: "button",
+      class: "btn logs-more",
+      "data-size": "sm",
+      hidden: true,
+      on: { click: () => this.toEnd() },
+    });
+    this.found = element("span", { class: "muted small num", role: "status" });
+    this.field = element("input", {
+      class: "input",
+      type: "search",
+      placeholder: gettext("Search in these lines"),
+      "aria-label": gettext("Search in these lines"),
+      spellcheck: "false",
+      on: {
+        input: () => this.search(),
+        keydown: (event) => {
+          if (event.key === "Enter") {
+            event.preventDefault();
+            this.step(event.shiftKey ? -1 : 1);
+          }
+        },
+      },
+    });
+    this.pattern = button(".*", () => this.toggle(this.pattern, () => this.search()), { name: "regex", pressed: false });
+    this.pattern.title = gettext("Regular expression");
+    this.pattern.setAttribute("aria-label", gettext("Regular expression"));
+    const both = this.params.stdout && this.params.stderr ? "both" : this.params.stdout ? "stdout" : "stderr";
+    this.times = button(gettext("Times"), () => this.toggle(this.times, () => this.set({ times: !this.params.times })), {
+      name: "times",
+      pressed: this.params.times,
+    });
+    this.wrap = button(gettext("Wrap"), () => this.toggle(this.wrap, () => this.set({ wrap: !this.params.wrap })), {
+      name: "wrap",
+      pressed: this.params.wrap,
+    });
+    this.moveButton = button(gettext("Move to dock"), () => this.moveToDock(), { name: "dock" });
+    this.download = element("a", {
+      class: "btn",
+      "data-variant": "ghost",
+      "data-size": "xs",
+      "hx-boost": "false",
+      download: true,
+      text: gettext("Download"),
+    });
+    this.root = element(
+      "div",
+      { class: "logs" },
+      element(
+        "div",
+        { class: "stream-bar", role: "toolbar", "aria-label": gettext("Log") },
+        this.status,
+        this.where,
+        choice(
+          gettext("How many lines"),
+          [...TAILS.map((count) => [count, interpolate(gettext("Last %s"), [count.toLocaleString()])]), ["", gettext("All lines")]],
+          this.params.tail ?? "",
+          (value) => this.reopen({ tail: value === "" ? null : Number(value) }),
+        ),
+        choice(
+          gettext("Since when"),
+          Object.keys(SINCE).map((seconds) => [
+            seconds,
+            seconds === "0" ? gettext("Since ever") : interpolate(gettext("Last %s min"), [SINCE[seconds]]),
+          ]),
+          this.params.since,
+          (value) => this.reopen({ since: Number(value) }),
+        ),
+        choice(
+          gettext("Which channel"),
+          [
+            ["both", gettext("stdout and stderr")],
+            ["stdout", gettext("stdout only")],
+            ["stderr", gettext("stderr only")],
+          ],
+          both,
+          (value) => this.reopen({ stdout: value !== "stderr", stderr: value !== "stdout" }),
+        ),
+        element("span", { class: "stream-gap" }),
+        this.times,
+        this.wrap,
+        button(gettext("Clear"), () => this.clear(), { name: "clear" }),
+        this.download,
+        this.moveButton,
+      ),
+      element(
+        "div",
+        { class: "stream-search" },
+        this.field,
+        this.pattern,
+        this.found,
+        button(gettext("Previous"), () => this.step(-1), { name: "previous" }),
+        button(gettext("Next"), () => this.step(1), { name: "next" }),
+      ),
+      this.view,
+      this.empty,
+      this.more,
+    );
+    this.root.dataset.wrap = String(this.params.wrap);
+    this.view.addEventListener("scroll", () => this.onScroll(), { passive: true });
+    this.observer = new ResizeObserver(() => this.remeasure());
+    this.observer.observe(this.view);
+    this.onLive = (event) => this.onChange(event.detail.topics);
+    document.addEventListener("live:changed", this.onLive);
+    this.describeDownload();
+  }
+
+  describeDownload() {
+    const query = new URLSearchParams({ host: this.params.host, container: this.params.container, timestamps: "on" });
+    if (!this.params.stdout) {
+      query.set("stdout", "false");
+    }
+    if (!this.params.stderr) {
+      query.set("stderr", "false");
+    }
+    if (this.params.since) {
+      query.set("since", String(Math.floor(Date.now() / 1000) - this.params.since));
+    }
+    this.download.href = `/terminals/logs/download/?${query}`;
+  }
+
+  toggle(control, then) {
+    control.setAttribute("aria-pressed", String(control.getAttribute("aria-pressed") !== "true"));
+    then();
+  }
+
+  set(changes) {
+    Object.assign(this.params, changes);
+    this.root.dataset.wrap = String(this.params.wrap);
+    this.remeasure();
+  }
+
+  reopen(changes) {
+    Object.assign(this.params, changes);
+    this.describeDownload();
+    this.disconnect();
+    this.clear();
+    this.connect();
+  }
+
+  clear() {
+    this.lines = []; // {text, time, channel}
+    this.tops = [0]; // tops[i] is where line i begins; one more than lines
+    this.rests = new Map(); // channel -> the part of a line whose end has not come
+    this.dropped = 0;
+    this.hits = [];
+    this.current = -1;
+    this.searched = 0;
+    this.unseen = 0;
+    this.follows = true;
+    this.schedule();
+  }
+
+  // The stream
+
+  connect(since = null) {
+    this.setState("connecting");
+    this.resumeAfter = since;
+    const start = since ? Math.floor(Date.parse(since) / 1000) : this.params.since ? Math.floor(Date.now() / 1000) - this.params.since : null;
+    this.stream = openStream({
+      path: "/ws/logs/",
+      first: {
+        type: "open",
+        host: this.params.host,
+        container: this.params.container,
+        tail: since ? null : this.params.tail,
+        since: start,
+        stdout: this.params.stdout,
+        stderr: this.params.stderr,
+        timestamps: true,
+        follow: true,
+      },
+      onBytes: (bytes, rendered) => {
+        this.take(bytes[0], bytes.subarray(1));
+        rendered();
+      },
+      onControl: (frame) => this.onControl(frame),
+      onClose: (closed) => this.onClose(closed),
+    });
+  }
+
+  disconnect() {
+    const stream = this.stream;
+    this.stream = null;
+    stream?.close();
+  }
+
+  onControl(frame) {
+    if (frame.type === "opened") {
+      this.failures = 0;
+      this.setState("live");
+      setTimeout(() => this.schedule(), 400);
+    } else if (frame.type === "end") {
+      this.ended = true;
+      this.setState("ended", gettext("The container is not running; its log ends here."));
+    } else if (frame.type === "error") {
+      this.ended = true;
+      this.setState("ended", `${frame.message} ${frame.next_step}`);
+    }
+  }
+
+  onClose() {
+    if (!this.stream) {
+      return;
+    }
+    this.stream = null;
+    if (!this.ended) {
+      this.setState("connecting", gettext("Reconnecting…"));
+      this.failures = (this.failures ?? 0) + 1;
+      const pause = Math.min(15000, 500 * 2 ** this.failures) * (0.5 + Math.random());
+      this.retry = setTimeout(() => this.connect(this.lastTime()), pause);
+    }
+  }
+
+  // A container that starts again goes on writing to the same log.
+  onChange(topics) {
+    if (this.ended && topics.includes(`container:${this.params.host}:${this.params.container}`)) {
+      this.ended = false;
+      clearTimeout(this.retry);
+      this.retry = setTimeout(() => this.connect(this.lastTime()), 700);
+    }
+  }
+
+  lastTime() {
+    return this.lines.at(-1)?.time ?? null;
+  }
+
+  setState(state, text = "") {
+    const words = { connecting: gettext("Connecting…"), live: gettext("Following"), ended: gettext("Ended") };
+    this.status.dataset.state = state;
+    this.status.textContent = text || words[state];
+    this.tab?.setStatus(state === "live" ? "live" : state === "ended" ? "ended" : "idle");
+  }
+
+  take(channel, bytes) {
+    let decoder = this.decoders.get(channel);
+    if (!decoder) {
+      decoder = new TextDecoder("utf-8");
+      this.decoders.set(channel, decoder);
+    }
+    const text = (this.rests.get(channel) ?? "") + decoder.decode(bytes, { stream: true });
+    const parts = text.split("\n");
+    this.rests.set(channel, parts.pop());
+    for (const part of parts) {
+      const stamp = STAMP.exec(part);
+      const time = stamp?.[1] ?? null;
+      // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
+      if (this.resumeAfter && time) {
+        if (time <= this.resumeAfter) {
+          continue;
+        }
+        this.resumeAfter = null;
+      }
+      const line = part.slice(stamp?.[0].length ?? 0).replace(/\r$/, "");
+      const shown = line.slice(line.lastIndexOf("\r") + 1);
+      this.add({ text: shown, time, channel });
+    }
+    if (this.lines.length > MOST_LINES) {
+      this.drop();
+    }
+    this.schedule();
+  }
+
+  add(line) {
+    this.lines.push(line);
+    this.tops.push(this.tops.at(-1) + this.heightOf(line));
+    if (!this.follows) {
+      this.unseen += 1;
+    }
+  }
+
+  // The oldest go, and the view stays where it is.
+  drop() {
+    const gone = this.tops[DROP];
+    this.lines.splice(0, DROP);
+    this.tops = this.tops.slice(DROP).map((top) => top - gone);
+    this.dropped += DROP;
+    this.hits = this.hits.filter((hit) => hit >= DROP).map((hit) => hit - DROP);
+    this.searched = Math.max(0, this.searched - DROP);
+    this.current = -1;
+    if (!this.follows) {
+      this.view.scrollTop = Math.max(0, this.view.scrollTop - gone);
+    }
+  }
+
+  // Heights
+
+  measureCell() {
+    const probe = element("span", { text: "0".repeat(100), class: "logs-line" });
+    probe.style.cssText = "position:absolute;visibility:hidden;left:0;right:auto;padding:0;display:inline-block";
+    this.space.append(probe);
+    this.cell = probe.getBoundingClientRect().width / 100 || 7.5;
+    probe.remove();
+  }
+
+  heightOf(line) {
+    if (!this.params.wrap || !this.columns) {
+      return LINE;
+    }
+    let cells = 0;
+    for (const letter of line.text.includes("\x1b") ? plain(line.text) : line.text) {
+      cells += letter === "\t" ? 8 - (cells % 8) : letter.codePointAt(0) > 0x10ff ? 2 : 1;
+    }
+    return LINE * Math.max(1, Math.ceil(cells / this.columns));
+  }
+
+  remeasure() {
+    if (this.view.clientWidth === 0) {
+      return;
+    }
+    const anchor = this.lineAt(this.view.scrollTop);
+    this.measureCell();
+    const times = this.params.times ? 24 * this.cell + 14 : 0;
+    this.columns = Math.max(10, Math.floor((this.view.clientWidth - 24 - times) / this.cell));
+    const tops = [0];
+    for (const line of this.lines) {
+      tops.push(tops.at(-1) + this.heightOf(line));
+    }
+    this.tops = tops;
+    this.redraw = true;
+    if (!this.follows) {
+      this.space.style.height = `${tops.at(-1)}px`;
+      this.view.scrollTop = tops[anchor] ?? 0;
+    }
+    this.schedule();
+  }
+
+  lineAt(top) {
+    let low = 0;
+    let high = this.lines.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.tops[middle + 1] <= top) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  // Drawing
+
+  schedule() {
+    if (!this.frame) {
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.draw();
+      });
+    }
+  }
+
+  draw() {
+    if (!this.columns) {
+      this.remeasure();
+    }
+    this.space.style.height = `${this.tops.at(-1)}px`;
+    if (this.follows) {
+      this.drawing = true;
+      this.view.scrollTop = this.view.scrollHeight;
+    }
+    const from = Math.max(0, this.lineAt(this.view.scrollTop) - OVERSCAN);
+    const to = Math.min(this.lines.length, this.lineAt(this.view.scrollTop + this.view.clientHeight) + OVERSCAN);
+    const kept = new Map();
+    for (const child of [...this.space.children]) {
+      const line = child.line;
+      if (this.redraw || !line) {
+        child.remove();
+      } else {
+        kept.set(line, child);
+      }
+    }
+    this.redraw = false;
+    const wanted = new Set();
+    for (let at = from; at < to; at += 1) {
+      const line = this.lines[at];
+      wanted.add(line);
+      let child = kept.get(line);
+      if (!child) {
+        child = this.drawLine(line);
+        this.space.append(child);
+      }
+      child.style.top = `${this.tops[at]}px`;
+      child.style.height = `${this.tops[at + 1] - this.tops[at]}px`;
+      child.dataset.current = String(this.hits[this.current] === at);
+    }
+    for (const [line, child] of kept) {
+      if (!wanted.has(line)) {
+        child.remove();
+      }
+    }
+    this.empty.hidden = this.lines.length > 0 || this.status.dataset.state === "connecting";
+    this.showUnseen();
+    if (this.field.value && this.searched < this.lines.length) {
+      this.searchOn();
+    }
+  }
+
+  drawLine(line) {
+    const text = element("span", { class: "logs-text" });
+    const matches = this.matcher ? this.matcher(plain(line.text)) : null;
+    if (matches?.length) {
+      let at = 0;
+      const flat = plain(line.text);
+      for (const [start, end] of matches) {
+        text.append(flat.slice(at, start), element("mark", { text: flat.slice(start, end) }));
+        at = end;
+      }
+      text.append(flat.slice(at));
+    } else {
+      for (const run of runs(line.text)) {
+        const span = element("span", { text: run.text });
+        dress(span, run.style);
+        text.append(span);
+      }
+    }
+    const row = element("div", { class: "logs-line", "data-channel": line.channel, "data-hit": matches?.length ? "true" : null });
+    if (line.channel === STDERR) {
+      row.title = gettext("Standard error");
+    }
+    if (this.params.times) {
+      row.append(element("span", { class: "logs-time", text: line.time ? line.time.slice(0, 23).replace("T", " ") : "", title: line.time }));
+    }
+    row.append(text);
+    row.line = line;
+    return row;
+  }
+
+  // Following
+
+  onScroll() {
+    if (this.drawing) {
+      this.drawing = false;
+      return;
+    }
+    const atEnd = this.view.scrollTop + this.view.clientHeight >= this.view.scrollHeight - LINE;
+    if (atEnd !== this.follows) {
+      this.follows = atEnd;
+      if (atEnd) {
+        this.unseen = 0;
+      }
+    }
+    this.schedule();
+  }
+
+  toEnd() {
+    this.follows = true;
+    this.unseen = 0;
+    this.schedule();
+    this.view.focus();
+  }
+
+  showUnseen() {
+    this.more.hidden = this.follows;
+    if (!this.follows) {
+      this.more.textContent =
+        this.unseen > 0
+          ? interpolate(ngettext("%s new line ↓", "%s new lines ↓", this.unseen), [this.unseen.toLocaleString()])
+          : gettext("Go to the end ↓");
+    }
+  }
+
+  // Search
+
+  search() {
+    const text = this.field.value;
+    this.hits = [];
+    this.current = -1;
+    this.searched = 0;
+    this.redraw = true;
+    this.matcher = null;
+    this.field.removeAttribute("aria-invalid");
+    this.found.textContent = "";
+    if (text) {
+      this.matcher = this.makeMatcher(text);
+    }
+    this.schedule();
+  }
+
+  makeMatcher(text) {
+    let expression;
+    try {
+      const source = this.pattern.getAttribute("aria-pressed") === "true" ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      expression = new RegExp(source, "gi");
+    } catch {
+      this.field.setAttribute("aria-invalid", "true");
+      this.found.textContent = gettext("This regular expression is not complete.");
+      return null;
+    }
+    return (line) => {
+      const found = [];
+      for (const match of line.slice(0, LONGEST_SEARCHED).matchAll(expression)) {
+        if (match[0].length > 0) {
+          found.push([match.index, match.index + match[0].length]);
+        }
+      }
+      return found;
+    };
+  }
+
+  // In slices, so that a long log never holds the page.
+  searchOn() {
+    if (!this.matcher) {
+      return;
+    }
+    const until = Math.min(this.lines.length, this.searched + SEARCH_SLICE);
+    for (let at = this.searched; at < until; at += 1) {
+      if (this.matcher(plain(this.lines[at].text)).length > 0) {
+        this.hits.push(at);
+      }
+    }
+    this.searched = until;
+    this.found.textContent = interpolate(ngettext("%s line", "%s lines", this.hits.length), [this.hits.length.toLocaleString()]);
+    if (this.searched < this.lines.length) {
+      this.schedule();
+    }
+  }
+
+  step(direction) {
+    if (this.hits.length === 0) {
+      announce(gettext("Nothing found."));
+      return;
+    }
+    const first = direction > 0 ? 0 : this.hits.length - 1;
+    this.current = this.current < 0 ? first : (this.current + direction + this.hits.length) % this.hits.length;
+    this.follows = false;
+    this.view.scrollTop = Math.max(0, this.tops[this.hits[this.current]] - this.view.clientHeight / 2);
+    this.found.textContent = `${(this.current + 1).toLocaleString()} / ${this.hits.length.toLocaleString()}`;
+    this.schedule();
+  }
+
+  // Places
+
+  moveToDock() {
+    const { host, container, name } = this.params;
+    dock.open({ kind: "logs", key: `logs:${host}:${container}`, title: name, params: { ...this.params } });
+  }
+
+  place(container, tab) {
+    this.tab = tab;
+    this.moveButton.hidden = Boolean(tab);
+    container.replaceChildren(this.root);
+  }
+
+  close() {
+    clearTimeout(this.retry);
+    cancelAnimationFrame(this.frame);
+    document.removeEventListener("live:changed", this.onLive);
+    this.observer.disconnect();
+    this.disconnect();
+  }
+}
+
+/** In a page. */
+export function mount(place) {
+  const { host, container, name } = place.dataset;
+  const view = new LogsView({ host, container, name });
+  view.place(place.querySelector("[data-place]"), null);
+  return () => view.close();
+}
+
+dock.register("logs", (container, params, tab) => {
+  const view = new LogsView(params);
+  view.place(container, tab);
+  return {
+    focus: () => view.view.focus({ preventScroll: true }),
+    resize: () => view.remeasure(),
+    close: () => view.close(),
+    serialize: () => ({ ...view.params }),
+  };
+});
