@@ -26,6 +26,7 @@ from console.inventory.models import ImageQuerySet, ObservedContainer, ObservedI
 PAGE = 50
 _LONGEST_SEARCH = 200
 _MOST_CONTAINERS = 100
+_BEFORE_CONTAINERS = 2000
 
 #: What the list may be ordered by; nothing else reaches the database. Every order ends in a key: pages never overlap.
 SORTS: dict[str, tuple[str, ...]] = {
@@ -128,7 +129,8 @@ class ImageRow:
     host_url: str
     is_stale: bool
     size_bytes: int
-    created_at: datetime
+    #: ``None`` for reproducible builds, which carry no date, or the beginning of time.
+    created_at: datetime | None
     used_by: int
     used_url: str
 
@@ -202,7 +204,7 @@ def _row(image: ObservedImage, *, used: int) -> ImageRow:
         host_url=reverse("host-detail", args=[image.host_id]),
         is_stale=not image.host.is_reachable,
         size_bytes=image.size_bytes,
-        created_at=image.created_at,
+        created_at=image.created_at if image.created_at.year > _BEFORE_CONTAINERS else None,
         used_by=used,
         used_url=reverse("container-list") + "?" + urlencode({"q": image.name or digits[:12]}) if used else "",
     )

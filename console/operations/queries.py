@@ -23,7 +23,7 @@ from console.operations.registry import find
 from console.operations.services import PATIENCE
 
 PAGE = 50
-_INDICATOR_RUNNING, _INDICATOR_RECENT = 20, 5
+_INDICATOR_RUNNING, _INDICATOR_RECENT = 20, 8
 #: A list shows no arguments and no output; both can be large, and the former must be decrypted.
 _NOT_LISTED = ("arguments", "output", "result")
 
