@@ -94,4 +94,5 @@ def _manage(arguments: Sequence[str]) -> int:
     url = os.environ.get("PILOTHOUSE_PUBLIC_URL") or str(up.running(data_dir).get("url", "http://127.0.0.1:8440"))
     redis_url = os.environ.get("PILOTHOUSE_REDIS_URL") or redis.url(data_dir)
     env = up.environment(data_dir, url=url, redis_url=redis_url)
+    os.umask(0o077)
     return call([python(), "manage.py", *arguments], env=env, cwd=ROOT)

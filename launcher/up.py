@@ -131,6 +131,8 @@ def up(options: Options) -> int:
         system.check_port(options.host, port=options.port)
         prepare.clone(dev=False)
         chosen = engine.choose(data_dir)
+        # From here on everything that is written is for us alone.
+        os.umask(0o077)
         services = []
         redis_url = os.environ.get("PILOTHOUSE_REDIS_URL", "")
         if not redis_url:
