@@ -33,7 +33,7 @@ app.conf.update(
     beat_scheduler="console.operations.scheduler:Scheduler",
     timezone="UTC",
 )
-app.autodiscover_tasks(["console.operations", "console.terminals", "console.audit"])
+app.autodiscover_tasks(["console.operations", "console.terminals", "console.audit", "console.accounts"])
 
 
 @setup_logging.connect

@@ -141,6 +141,12 @@ def forget_sessions(session_keys: list[str], *, user_id: UUID) -> None:
     )
 
 
+def sweep_sessions() -> None:
+    """Delete sessions that have run out, and rows of the list whose session is gone."""
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()
+
+
 def end_session(*, actor: User, session_id: int, origin: Origin) -> str:
     """End one of ``actor``'s own sessions and return its key. Raises ``UserSession.DoesNotExist``."""
     with transaction.atomic():

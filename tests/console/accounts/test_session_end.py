@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from console.accounts.models import User
-from console.accounts.sessions import describe_user_agent, is_session_valid, list_sessions, note_session
+from console.accounts.sessions import describe_user_agent, is_session_valid, list_sessions, note_session, sweep_sessions
 from console.audit.models import AuditEvent
 from console.lib.origin import Origin
 
@@ -89,6 +89,16 @@ def test_a_session_that_expired_is_not_listed(alice: User, client_of: Callable[.
     Session.objects.filter(session_key=key).update(expire_date=timezone.now() - timedelta(seconds=1))
     assert list_sessions(alice, current_key="") == []
     assert not is_session_valid(key, alice.pk)
+
+
+def test_the_sweep_throws_away_what_has_run_out_and_nothing_else(alice: User, client_of: Callable[..., Client]) -> None:
+    here, there = client_of(alice), client_of(alice)
+    kept, gone = visit(here), visit(there)
+    Session.objects.filter(session_key=gone).update(expire_date=timezone.now() - timedelta(seconds=1))
+    sweep_sessions()
+    assert list(Session.objects.values_list("session_key", flat=True)) == [kept]
+    assert list(UserSession.objects.values_list("session_key", flat=True)) == [kept]
+    assert here.get("/settings/").status_code == 200
 
 
 def test_being_seen_is_written_once_a_minute(
