@@ -122,7 +122,7 @@ class _Container:
         self.restart_count = 0
         self.stopped_by_hand = False
         self.process: FakeProcess | None = None
-        self.execs: dict[str, tuple[FakeProcess, bool]] = {}
+        self.execs: dict[str, FakeProcess] = {}
         self.log: list[_LogLine] = []
         self.changed = asyncio.Event()
         self.attached: list[FakeTerminal] = []
@@ -265,7 +265,7 @@ class _Container:
             },
             "HostConfig": dict(self.host_config),
             "Mounts": self.mounts,
-            "ExecIDs": [exec_id for exec_id, (process, _) in self.execs.items() if process.exit_code is None] or None,
+            "ExecIDs": [exec_id for exec_id, process in self.execs.items() if process.exit_code is None] or None,
             "NetworkSettings": {
                 "Ports": self._ports(),
                 "Networks": {self.network: {"IPAddress": "10.88.0.2" if self.alive else ""}},
@@ -439,6 +439,13 @@ class FakeEngine:
         if process is not None:
             process.signal(exit_code - 128)
             await asyncio.sleep(0)
+
+    def processes(self, container_id: str) -> list[FakeProcess]:
+        """Return a container's running processes: its own first, then its execs'."""
+        container = self._find(container_id)
+        found = [container.process] if container.process is not None else []
+        found += container.execs.values()
+        return [process for process in found if process.exit_code is None]
 
     async def shut_down(self) -> None:
         """End every process: for the end of a test."""
@@ -709,7 +716,7 @@ class FakeEngine:
             size=(spec.columns, spec.rows),
         )
         terminal.process = process
-        container.execs[exec_id] = (process, True)
+        container.execs[exec_id] = process
         self._emit("container", f"exec_create: {' '.join(spec.command)}", container.container_id, execID=exec_id)
         self._emit("container", f"exec_start: {' '.join(spec.command)}", container.container_id, execID=exec_id)
         self._watch(container, self._exec_ended(container, process, terminal))
@@ -752,7 +759,7 @@ class FakeEngine:
         await self._enter("inspect_exec")
         for container in self._containers.values():
             if exec_id in container.execs:
-                process, _ = container.execs[exec_id]
+                process = container.execs[exec_id]
                 running = process.exit_code is None
                 return ExecDetail(
                     exec_id=exec_id,
@@ -773,7 +780,7 @@ class FakeEngine:
             return True
         if container.state == "paused":
             raise Conflict(f"Container {container_id} is paused", reason="paused")
-        for process, _ in container.execs.values():
+        for process in container.execs.values():
             if any(marker in value for value in process.environment.values()):
                 process.signal(SIGNALS["SIGHUP"])
         return True
@@ -1089,7 +1096,7 @@ class FakeEngine:
             self._launch(container)
 
     def _end_processes(self, container: _Container, number: int) -> None:
-        for process, _ in container.execs.values():
+        for process in container.execs.values():
             process.signal(number)
         if container.process is not None:
             container.process.signal(number)

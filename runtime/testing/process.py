@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -31,6 +32,7 @@ PROGRAMS: Final = frozenset(
     }
     | {"stty", "true", "wc", "yes"}
 )
+_VARIABLE: Final = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _READ: Final = 64 * 1024
 
 
@@ -267,7 +269,10 @@ class FakeProcess:
             for position, command in enumerate(statement.split("&&")):
                 if position and code:
                     break
-                words = shlex.split(command)
+                words = [
+                    _VARIABLE.sub(lambda found: self.environment.get(found[1], ""), word)
+                    for word in shlex.split(command)
+                ]
                 while words and words[0] in ("exec", "trap"):
                     words = words[1:] if words[0] == "exec" else []
                 if words:

@@ -74,6 +74,8 @@ class Wire(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._pending: deque[bytes] = deque()
         self._size = 0
+        #: Bytes that have arrived so far.
+        self.received = 0
         self._ended = False
         self._error: Exception | None = None
         self._reading = True
@@ -113,6 +115,7 @@ class Wire(asyncio.BufferedProtocol):
     def _arrived(self, data: bytes) -> None:
         self._pending.append(data)
         self._size += len(data)
+        self.received += len(data)
         if self._size >= PENDING_LIMIT and self._reading and self._transport is not None:
             self._reading = False
             self._transport.pause_reading()
@@ -140,6 +143,11 @@ class Wire(asyncio.BufferedProtocol):
     def ended(self) -> bool:
         """Whether everything the engine sent has been taken and no more will come."""
         return self._ended and not self._pending
+
+    @property
+    def stalled(self) -> bool:
+        """Whether so much stands unread that the engine is kept waiting."""
+        return not self._reading and not self._ended
 
     def take(self) -> bytes:
         """Return everything that has arrived, less than 256 KiB, possibly nothing; never waits."""

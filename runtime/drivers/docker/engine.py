@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -157,6 +157,7 @@ class DockerEngine:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         head_unbounded: bool = False,
+        refusal: Callable[[int, bytes], BackendError] | None = None,
     ) -> AsyncIterator[StreamedAnswer]:
         async with self._http.stream(
             method,
@@ -168,7 +169,7 @@ class DockerEngine:
             head_unbounded=head_unbounded,
         ) as answer:
             if answer.status >= 300:
-                raise self._refusal(answer.status, await answer.read_all(limit=1024 * 1024))
+                raise (refusal or self._refusal)(answer.status, await answer.read_all(limit=1024 * 1024))
             yield answer
 
     # Containers
@@ -344,7 +345,11 @@ class DockerEngine:
             return True
 
         return DockerTerminal(
-            wire, exec_id=None, tty=tty, calls=TerminalCalls(resize=resize, exit_code=exit_code, kill=kill)
+            wire,
+            exec_id=None,
+            tty=tty,
+            calls=TerminalCalls(resize=resize, exit_code=exit_code, kill=kill),
+            paced=self._podman and tty,
         )
 
     async def _open_wire(self) -> Wire:
@@ -398,6 +403,7 @@ class DockerEngine:
             tty=spec.tty,
             calls=TerminalCalls(resize=resize, exit_code=exit_code, kill=kill),
             first_size=(spec.columns, spec.rows) if spec.tty and not sized else None,
+            paced=self._podman and spec.tty,
         )
 
     def _takes_size(self) -> bool:
@@ -499,25 +505,27 @@ class DockerEngine:
         repository, tag = serialise.split_reference(reference)
         headers = {"X-Registry-Auth": serialise.registry_auth(credentials)} if credentials is not None else None
         reader = parse.PullProgressReader()
-        try:
-            async with (
-                self._stream(
-                    "POST",
-                    "/images/create",
-                    parameters={"fromImage": repository, "tag": tag},
-                    headers=headers,
-                    timeout=_PULL_SILENCE,
-                ) as answer,
-                aclosing(answer.messages()) as messages,
-            ):
-                async for message in messages:
-                    failure = parse.pull_error(message)
-                    if failure is not None:
-                        raise pull_problem(failure)
-                    yield reader.feed(message)
-        except (EngineFailure, NotFound, Conflict) as error:
-            # Refused before the first message: the sentence says more than the status.
-            raise pull_problem(error.message) from error
+        async with (
+            self._stream(
+                "POST",
+                "/images/create",
+                parameters={"fromImage": repository, "tag": tag},
+                headers=headers,
+                timeout=_PULL_SILENCE,
+                refusal=self._pull_refusal,
+            ) as answer,
+            aclosing(answer.messages()) as messages,
+        ):
+            async for message in messages:
+                failure = parse.pull_error(message)
+                if failure is not None:
+                    raise pull_problem(failure)
+                yield reader.feed(message)
+
+    def _pull_refusal(self, status: int, body: bytes) -> BackendError:
+        """Refused before the first message: what the registry said is in the sentence, not in the status."""
+        error = self._refusal(status, body)
+        return pull_problem(error.message) if isinstance(error, EngineFailure | NotFound | Conflict) else error
 
     async def tag_image(self, reference: str, *, repository: str, tag: str) -> None:
         """``POST /images/{name}/tag``. Raises ``NotFound``, ``Conflict``, ``Invalid``."""
@@ -543,7 +551,8 @@ class DockerEngine:
             self._stream(
                 "POST",
                 "/images/create",
-                parameters={"fromSrc": "-", "repo": repository, "tag": tag},
+                # Podman 4 does not look at a separate tag.
+                parameters={"fromSrc": "-", "repo": f"{repository}:{tag}"},
                 body=tar,
                 headers={"Content-Type": "application/x-tar"},
                 timeout=_PULL_SILENCE,

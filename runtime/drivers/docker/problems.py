@@ -26,7 +26,8 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     for reason, pattern in (
         ("no_space", r"no space left on device|disk quota exceeded"),
         ("port_taken", r"port is already allocated|address already in use|failed to bind host port"),
-        ("name_taken", r"name .* is already in use|name .* in use by|that name is already in use"),
+        ("name_taken", r"name .* (?:is )?already in use|name .* in use by"),
+        ("running", r"(?:remove|delete) a running container|container .* as it is running|stop the container before"),
         ("already_paused", r"is already paused|container state improper.*paused.*pause"),
         ("not_paused", r"is not paused"),
         ("paused", r"is paused|container .* paused"),
@@ -35,7 +36,6 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
             "not_running",
             r"is not running|can only (?:kill|pause|attach|resize|create exec)|not in running state|no running",
         ),
-        ("running", r"(?:remove|delete) a running container|container .* as it is running|stop the container before"),
         ("removing", r"removal of container .* is already in progress"),
         (
             "in_use",
@@ -63,6 +63,7 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("user_missing", r"unable to find user|no matching entries in passwd"),
         ("volume_missing", r"no such volume"),
         ("network_missing", r"network .* not found|no such network|unable to find network"),
+        ("no_command", r"no command specified|no command or entrypoint"),
         ("init_missing", r"container-init binary not found"),
         ("exec_missing", r"no such exec"),
         ("container_missing", r"no such container|no container with name or id"),
@@ -131,6 +132,10 @@ def problem(status: int, body: bytes) -> BackendError:
     if status == 422:
         return Invalid(message, reason=reason)
     if status >= 500:
+        if reason == "no_command":
+            return Invalid(message, reason=reason)
+        if reason == "network_missing":
+            return NotFound(message, reason=reason)
         return Conflict(message, reason=reason) if reason in _CONFLICTS else EngineFailure(message, reason=reason)
     return ProtocolError(f"the engine answered with status {status}, which has no meaning here")
 

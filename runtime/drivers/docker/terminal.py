@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from runtime.transport.frames import FrameDecoder
 from runtime.transport.upgrade import Wire
 
 _LARGEST_SIZE = 10_000
+# How input is paced where it must be: bytes at once, and seconds to rest between.
+_PIECE = 4096
+_REST = 0.003
+_LONGEST_REST = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,7 @@ class DockerTerminal:
         tty: bool,
         calls: TerminalCalls,
         first_size: tuple[int, int] | None = None,
+        paced: bool = False,
     ) -> None:
         self._wire = wire
         self._exec_id = exec_id
@@ -45,6 +51,7 @@ class DockerTerminal:
         self._chunks: deque[Chunk] = deque()
         self._closed = False
         self._verdict: int | Terminated | None = None
+        self._paced = paced
         self._first_resize: asyncio.Task[None] | None = None
         if first_size is not None:
             self._first_resize = asyncio.create_task(self._apply_first_size(*first_size))
@@ -101,7 +108,24 @@ class DockerTerminal:
 
     async def write(self, data: bytes) -> None:
         """Send input; waits while the engine does not take it. Raises ``Terminated``."""
-        await self._wire.write(data)
+        if not self._paced or len(data) <= _PIECE:
+            await self._wire.write(data)
+            return
+        for start in range(0, len(data), _PIECE):
+            await self._wire.write(data[start : start + _PIECE])
+            await self._calm()
+
+    async def _calm(self) -> None:
+        """Wait until the far end has digested what it got.
+
+        Podman's monitor writes to the PTY and reads from it in one thread: given more input than the PTY holds, it
+        waits for a program that waits for it, for ever.
+        """
+        limit = time.monotonic() + _LONGEST_REST
+        received = -1
+        while self._wire.stalled or (self._wire.received != received and time.monotonic() < limit):
+            received = self._wire.received
+            await asyncio.sleep(_REST)
 
     async def write_eof(self) -> None:
         """Close our direction; output goes on."""

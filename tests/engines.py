@@ -1,0 +1,633 @@
+"""Private engines, registries and certificates for tests: real daemons that nobody else on this machine notices.
+
+Everything here is a context manager; what it starts, it ends, also when the test process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime
+import fcntl
+import functools
+import hashlib
+import http.client
+import io
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from runtime import Driver, Endpoint, Timeouts, TlsCredentials
+
+START_LIMIT: Final = 60.0
+
+
+class EngineTrouble(Exception):
+    """A private engine could not be had; says why in one sentence."""
+
+
+def program(name: str, *, package: str) -> str:
+    """Return the path of a program. Raises ``EngineTrouble`` with the command that installs it."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if found is None:
+        raise EngineTrouble(
+            f"This test needs {name}; install it with: apt-get install --no-install-recommends {package}"
+        )
+    return found
+
+
+@contextlib.contextmanager
+def short_directory() -> Iterator[Path]:
+    """A directory whose path is short enough for sockets inside it."""
+    with tempfile.TemporaryDirectory(prefix="ph-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+# Images without a registry
+
+
+def tar_of(files: dict[str, bytes], links: dict[str, str] | None = None, folders: Sequence[str] = ()) -> bytes:
+    """Return a plain tar of executable files, symbolic links and folders."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in folders:
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+    return buffer.getvalue()
+
+
+@functools.cache
+def busybox_image_tar() -> bytes:
+    """Return a root file system of one static busybox and a link for each of its applets."""
+    path = program("busybox", package="busybox-static")
+    listed = subprocess.run([path, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    # A link named busybox would point to itself.
+    links = {f"bin/{applet}": ".busybox" for applet in sorted({*listed} - {"busybox"})}
+    return tar_of(
+        {
+            "bin/.busybox": Path(path).read_bytes(),
+            "etc/passwd": b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home/user:/bin/sh\n",
+            "etc/group": b"root:x:0:\nuser:x:1000:\n",
+        },
+        links,
+        folders=("bin", "etc", "home", "home/user", "root", "tmp", "proc", "sys", "dev"),
+    )
+
+
+# Certificates
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """An authority of our own, a server certificate for loopback, and a client's."""
+
+    ca_pem: str
+    server_certificate_pem: str
+    server_key_pem: str
+    client: TlsCredentials
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def certificates(*, hosts: Sequence[str] = ("localhost", "127.0.0.1")) -> Certificates:
+    """Make an authority and what it signs; valid for a day."""
+    now = datetime.datetime.now(datetime.UTC)
+
+    def sign(
+        name: str, *, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, role: str
+    ) -> str:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(minutes=5))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=role == "authority", path_length=None), critical=True)
+        )
+        if role == "server":
+            names: list[x509.GeneralName] = []
+            for host in hosts:
+                try:
+                    names.append(x509.IPAddress(ipaddress.ip_address(host)))
+                except ValueError:
+                    names.append(x509.DNSName(host))
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        elif role == "client":
+            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        return builder.sign(signer, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+    authority, server, client = (ec.generate_private_key(ec.SECP256R1()) for _ in range(3))
+    ca_pem = sign("test authority", key=authority, issuer="test authority", signer=authority, role="authority")
+    return Certificates(
+        ca_pem=ca_pem,
+        server_certificate_pem=sign("engine", key=server, issuer="test authority", signer=authority, role="server"),
+        server_key_pem=_pem(server),
+        client=TlsCredentials(
+            ca_pem=ca_pem,
+            certificate_pem=sign("console", key=client, issuer="test authority", signer=authority, role="client"),
+            key_pem=_pem(client),
+        ),
+    )
+
+
+# Processes
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _answers(path: Path) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
+        connection.connect(str(path))
+        connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n")
+        return b" 200 " in connection.recv(64)
+    return False
+
+
+def _wait_until(ready: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path, what: str) -> None:
+    limit = time.monotonic() + START_LIMIT
+    while not ready():
+        if process.poll() is not None or time.monotonic() > limit:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise EngineTrouble(f"{what} did not start. The end of its log:\n{tail}")
+        time.sleep(0.05)
+
+
+@dataclass(slots=True)
+class PrivateEngine:
+    """A daemon of our own. ``endpoint`` is its unix socket, ``tls_endpoint`` its TCP port with mutual TLS."""
+
+    directory: Path
+    socket: Path
+    endpoint: Endpoint
+    tls_endpoint: Endpoint | None
+    certificates: Certificates | None
+    command: Sequence[str]
+    environment: dict[str, str]
+    what: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def log(self) -> Path:
+        """What the daemon printed."""
+        return self.directory / "log"
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        return self.processes[-1].pid
+
+    def start(self) -> None:
+        """Start the daemon and return when it answers. Raises ``EngineTrouble``."""
+        self.socket.unlink(missing_ok=True)
+        (self.directory / "pid").unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self.processes.append(process)
+        _wait_until(lambda: _answers(self.socket), process=process, log=self.log, what=self.what)
+
+    def import_image(self, tar: bytes, *, reference: str) -> None:
+        """Make an image of a root file system. Raises ``EngineTrouble``."""
+        repository, _, tag = reference.partition(":")
+        connection = _UnixConnection(self.socket)
+        try:
+            connection.request(
+                "POST",
+                f"/images/create?fromSrc=-&repo={repository}&tag={tag}",
+                body=tar,
+                headers={"Content-Type": "application/x-tar"},
+            )
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        if answer.status != 200 or b'"error"' in text:
+            raise EngineTrouble(f"{self.what} did not take the image: {text.decode(errors='replace')}")
+
+    def kill(self) -> None:
+        """End the daemon without warning; its containers go on."""
+        self.processes[-1].kill()
+        self.processes[-1].wait()
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the daemon's process: it accepts connections and never answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End the daemon, then whatever still belongs to its directory."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+        _end_what_belongs_to(self.directory)
+        _unmount_below(self.directory)
+
+
+def _end_what_belongs_to(directory: Path) -> None:
+    """Kill shims and monitors (their command line names our directory) and the containers below them."""
+    marker = str(directory).encode()
+    parents: dict[int, int] = {}
+    ours: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                pid = int(entry.name)
+                parents[pid] = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
+                if marker in (entry / "cmdline").read_bytes():
+                    ours.add(pid)
+    grown = True
+    while grown:
+        grown = False
+        for pid, parent in parents.items():
+            if parent in ours and pid not in ours:
+                ours.add(pid)
+                grown = True
+    for pid in ours:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if ours:
+        time.sleep(0.2)
+
+
+def _unmount_below(directory: Path) -> None:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for mount in sorted((found for found in mounts if found.startswith(f"{directory}/")), reverse=True):
+        _libc.umount2(mount.encode(), 2)
+
+
+# Bridges: each daemon has its own, or the second one takes the first one's away
+
+
+_SIOCBRADDBR: Final = 0x89A0
+_SIOCBRDELBR: Final = 0x89A1
+_SIOCSIFADDR: Final = 0x8916
+_SIOCSIFNETMASK: Final = 0x891C
+_SIOCSIFFLAGS: Final = 0x8914
+_IFF_UP: Final = 1
+
+
+@contextlib.contextmanager
+def private_bridge() -> Iterator[str]:
+    """A network bridge nobody else uses. A lock per number, given back by the kernel whatever happens to us."""
+    locks = Path(tempfile.gettempdir(), "pilothouse-test-bridges")
+    locks.mkdir(exist_ok=True)
+    for number in range(1, 250):
+        lock = (locks / str(number)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        with lock:
+            yield from _bridge(number)
+        return
+    raise EngineTrouble("every private bridge is in use; look into /tmp/pilothouse-test-bridges")
+
+
+def _bridge(number: int) -> Iterator[str]:
+    name = f"pht{number}"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+
+        def address(text: str) -> bytes:
+            return struct.pack("16sHH4s8x", name.encode(), socket.AF_INET, 0, socket.inet_aton(text))
+
+        def remove() -> None:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
+                fcntl.ioctl(control, _SIOCBRDELBR, name.encode() + b"\0")
+
+        # One that a killed run left: its lock is ours now, so it is nobody's.
+        remove()
+        try:
+            fcntl.ioctl(control, _SIOCBRADDBR, name.encode() + b"\0")
+            fcntl.ioctl(control, _SIOCSIFADDR, address(f"172.29.{number}.1"))
+            fcntl.ioctl(control, _SIOCSIFNETMASK, address("255.255.255.0"))
+            fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), _IFF_UP))
+        except OSError as error:
+            raise EngineTrouble(f"private engines need root, to make a network bridge: {error}") from error
+        try:
+            yield name
+        finally:
+            remove()
+
+
+# Engines
+
+
+@contextlib.contextmanager
+def private_dockerd(
+    directory: Path, *, tls: bool = False, timeouts: Timeouts | None = None, arguments: Sequence[str] = ()
+) -> Iterator[PrivateEngine]:
+    """A Docker daemon with its state in ``directory`` (a short path); with ``tls`` also on a TCP port of loopback."""
+    binary = program("dockerd", package="docker.io")
+    path = directory / "docker.sock"
+    limits = timeouts if timeouts is not None else Timeouts()
+    keys: Certificates | None = None
+    tls_endpoint: Endpoint | None = None
+    with private_bridge() as bridge:
+        command = [
+            binary,
+            f"--data-root={directory}/data",
+            f"--exec-root={directory}/exec",
+            f"--pidfile={directory}/pid",
+            f"--bridge={bridge}",
+            "--iptables=false",
+            "--ip-masq=false",
+            "--shutdown-timeout=2",
+            f"--host=unix://{path}",
+            *arguments,
+        ]
+        if tls:
+            keys = certificates()
+            port = free_port()
+            for name, text in (
+                ("ca.pem", keys.ca_pem),
+                ("certificate.pem", keys.server_certificate_pem),
+                ("key.pem", keys.server_key_pem),
+            ):
+                (directory / name).write_text(text)
+            command += [
+                f"--host=tcp://127.0.0.1:{port}",
+                "--tlsverify",
+                f"--tlscacert={directory}/ca.pem",
+                f"--tlscert={directory}/certificate.pem",
+                f"--tlskey={directory}/key.pem",
+            ]
+            tls_endpoint = Endpoint(
+                driver=Driver.DOCKER, url=f"tcp://127.0.0.1:{port}", tls=keys.client, timeouts=limits
+            )
+        engine = PrivateEngine(
+            directory=directory,
+            socket=path,
+            endpoint=Endpoint(driver=Driver.DOCKER, url=f"unix://{path}", timeouts=limits),
+            tls_endpoint=tls_endpoint,
+            certificates=keys,
+            command=command,
+            environment={},
+            what="The private Docker daemon",
+        )
+        try:
+            engine.start()
+            yield engine
+        finally:
+            engine.stop()
+
+
+@contextlib.contextmanager
+def private_podman(
+    directory: Path, *, timeouts: Timeouts | None = None, insecure_registries: Sequence[str] = ()
+) -> Iterator[PrivateEngine]:
+    """Podman's service with all its state in ``directory`` (a short path)."""
+    binary = program("podman", package="podman")
+    init = shutil.which("docker-init") or shutil.which("tini") or "/usr/bin/catatonit"
+    (directory / "containers.conf").write_text(
+        "[containers]\n"
+        'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+        "[engine]\n"
+        'runtime = "runc"\n'
+        'cgroup_manager = "cgroupfs"\n'
+        'events_logger = "file"\n'
+        f'init_path = "{init}"\n'
+        f'tmp_dir = "{directory}/libpod"\n'
+    )
+    (directory / "registries.conf").write_text(
+        "unqualified-search-registries = []\n"
+        + "".join(f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in insecure_registries)
+    )
+    path = directory / "podman.sock"
+    engine = PrivateEngine(
+        directory=directory,
+        socket=path,
+        endpoint=Endpoint(
+            driver=Driver.PODMAN, url=f"unix://{path}", timeouts=timeouts if timeouts is not None else Timeouts()
+        ),
+        tls_endpoint=None,
+        certificates=None,
+        command=[
+            binary,
+            f"--root={directory}/root",
+            f"--runroot={directory}/run",
+            "--storage-driver=vfs",
+            "system",
+            "service",
+            "--time=0",
+            f"unix://{path}",
+        ],
+        environment={
+            "CONTAINERS_CONF": str(directory / "containers.conf"),
+            "CONTAINERS_REGISTRIES_CONF": str(directory / "registries.conf"),
+        },
+        what="The private Podman service",
+    )
+    try:
+        engine.start()
+        yield engine
+    finally:
+        # The service ends alone; its containers would stay.
+        subprocess.run(
+            [*engine.command[:4], "rm", "--all", "--force", "--time=0"],
+            env={**os.environ, **engine.environment},
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        engine.stop()
+
+
+# A registry
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """A registry on loopback; ``name`` is how references begin."""
+
+    name: str
+
+    def push(self, repository: str, *, tag: str, layers: Sequence[bytes]) -> str:
+        """Put an image of plain tar layers there and return its reference."""
+        descriptors = [self._upload(repository, layer) for layer in layers]
+        configuration = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {"Cmd": ["sh"], "Labels": {"made-by": "tests"}},
+                "rootfs": {"type": "layers", "diff_ids": [digest for digest, _ in descriptors]},
+                "history": [{"created_by": "tests"} for _ in descriptors],
+            }
+        ).encode()
+        digest, size = self._upload(repository, configuration)
+        media = "application/vnd.docker.distribution.manifest.v2+json"
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": media,
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                "size": size,
+                "digest": digest,
+            },
+            "layers": [
+                {"mediaType": "application/vnd.docker.image.rootfs.diff.tar", "size": size, "digest": digest}
+                for digest, size in descriptors
+            ],
+        }
+        self._send("PUT", f"/v2/{repository}/manifests/{tag}", json.dumps(manifest).encode(), media)
+        return f"{self.name}/{repository}:{tag}"
+
+    def _upload(self, repository: str, blob: bytes) -> tuple[str, int]:
+        digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+        location = self._send("POST", f"/v2/{repository}/blobs/uploads/", b"", "application/octet-stream")
+        path = "/" + location.split("://", 1)[-1].partition("/")[2]
+        self._send("PUT", f"{path}&digest={digest}", blob, "application/octet-stream")
+        return digest, len(blob)
+
+    def _send(self, method: str, path: str, body: bytes, media: str) -> str:
+        request = urllib.request.Request(
+            f"http://{self.name}{path}", data=body, method=method, headers={"Content-Type": media}
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=30) as answer:
+            location: str = answer.headers.get("Location", "")
+            return location
+
+
+@contextlib.contextmanager
+def private_registry(directory: Path) -> Iterator[Registry]:
+    """A registry with its state in ``directory``."""
+    binary = program("docker-registry", package="docker-registry")
+    port = free_port()
+    configuration = directory / "registry.yml"
+    configuration.write_text(
+        "version: 0.1\n"
+        "log: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {directory}/registry}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n"
+    )
+    log = directory / "registry.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [binary, "serve", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=_die_with_parent,
+        )
+
+    def ready() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return True
+        return False
+
+    try:
+        _wait_until(ready, process=process, log=log, what="The private registry")
+        yield Registry(f"127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextlib.contextmanager
+def throttled(registry: Registry, *, bytes_per_second: int) -> Iterator[Registry]:
+    """The same registry behind a slow line: a pull through it lasts."""
+    target = ("127.0.0.1", int(registry.name.rpartition(":")[2]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def pump(source: socket.socket, sink: socket.socket, *, rate: int) -> None:
+            with contextlib.suppress(OSError):
+                while data := source.recv(16 * 1024):
+                    sink.sendall(data)
+                    if rate:
+                        time.sleep(len(data) / rate)
+                sink.shutdown(socket.SHUT_WR)
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    client, _ = server.accept()
+                    upstream = socket.create_connection(target, timeout=60)
+                    for source, sink, rate in ((client, upstream, 0), (upstream, client, bytes_per_second)):
+                        threading.Thread(target=pump, args=(source, sink), kwargs={"rate": rate}, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield Registry(f"127.0.0.1:{server.getsockname()[1]}")
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
