@@ -12,9 +12,10 @@ let barTimer = 0;
 
 const content = () => document.getElementById("content");
 
+// Only a target of its own keeps a link from being a visit; one that it inherits was meant for its neighbours.
 function isVisit(detail) {
   const source = detail.elt ?? detail.requestConfig?.elt;
-  return Boolean(detail.boosted) && !source?.closest("[hx-target]");
+  return Boolean(detail.boosted) && !source?.hasAttribute("hx-target");
 }
 
 // The thin line on top; visits that answer at once never show it.
