@@ -13,7 +13,7 @@ import polib
 
 from launcher.paths import ROOT
 
-_SOURCES = ("console", "runtime", "templates", "locale", "static", "manage.py")
+_SOURCES = ("console", "runtime", "templates", "locale", "static", "manage.py", "pyproject.toml")
 
 
 def find_gaps(folder: Path) -> list[str]:
@@ -31,6 +31,9 @@ def find_gaps(folder: Path) -> list[str]:
 def main() -> int:
     """Print the gaps. Returns 1 when there are any."""
     languages = sorted(path.name for path in (ROOT / "locale").iterdir() if path.is_dir())
+    if not languages:
+        sys.stdout.write("locale holds no language\n")
+        return 1
     with tempfile.TemporaryDirectory(prefix="pilothouse-texts-") as name:
         copy = Path(name)
         for source in _SOURCES:

@@ -58,7 +58,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
     console = _Up(tmp_path_factory.mktemp("up"))
     console.start("--json-logs")
     try:
-        wait_for(lambda: console.get("/healthz")[0] == 200 or console.process.poll() is not None, timeout=90)
+        wait_for(lambda: console.get("/healthz")[0] == 200 or console.process.poll() is not None, timeout=150)
         assert console.process.poll() is None, console.said()
         wait_for(lambda: "holds the image" in console.said())
         yield console
