@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
+import structlog
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
@@ -19,6 +21,8 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.accounts.signals import account_acted, sessions_ended
 from console.lib.origin import Origin
+
+logger = structlog.get_logger(__name__)
 
 #: "Last seen" is written at most this often: a page must not cost a write.
 SEEN_EVERY = timedelta(seconds=60)
@@ -100,13 +104,21 @@ def note_session(*, user: User, session_key: str, origin: Origin) -> None:
     now = timezone.now()
     seen = {"user": user, "ip": origin.address or "0.0.0.0", "user_agent": origin.user_agent, "last_seen_at": now}
     row = UserSession.objects.filter(session_key=session_key).first()
-    if row is None:
-        UserSession.objects.get_or_create(session_key=session_key, defaults=seen)
-    elif (
-        now - row.last_seen_at > SEEN_EVERY
-        or (row.user_id, row.ip, row.user_agent) != (user.pk, seen["ip"], seen["user_agent"])
-    ):  # fmt: skip
-        UserSession.objects.filter(pk=row.pk).update(**seen)
+    if row is not None and now - row.last_seen_at <= SEEN_EVERY and _is_same(row, seen):
+        return
+    try:
+        with transaction.atomic():
+            if row is None:
+                UserSession.objects.get_or_create(session_key=session_key, defaults=seen)
+            else:
+                UserSession.objects.filter(pk=row.pk).update(**seen)
+    except DatabaseError as error:
+        # Reading a page must work while nothing can be written: the disk is full, the database fails over.
+        logger.warning("session_not_noted", error=str(error))
+
+
+def _is_same(row: UserSession, seen: dict[str, Any]) -> bool:
+    return (row.user_id, row.ip, row.user_agent) == (seen["user"].pk, seen["ip"], seen["user_agent"])
 
 
 def is_session_valid(session_key: str, user_id: UUID) -> bool:

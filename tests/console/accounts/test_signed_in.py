@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import get_converters
@@ -54,6 +56,21 @@ def test_a_program_is_told_in_json(client: Client) -> None:
     answer = client.get("/settings/", HTTP_ACCEPT="application/json")
     assert answer.status_code == 401
     assert answer.json()["code"] == "signed_out"
+
+
+def test_pages_can_be_read_while_nothing_can_be_written(alice: User, client_of: Callable[..., Client]) -> None:
+    client = client_of(alice)
+    on_sqlite = connection.vendor == "sqlite"
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON" if on_sqlite else "SET TRANSACTION READ ONLY")
+        try:
+            statuses = [client.get(path).status_code for path in ("/settings/", "/audit/", "/settings/")]
+            written = UserSession.objects.exists()
+        finally:
+            if on_sqlite:
+                cursor.execute("PRAGMA query_only = OFF")
+    assert statuses == [200, 200, 200]
+    assert not written
 
 
 def test_a_suspended_person_is_outside_at_once(bob: User, client_of: Callable[..., Client]) -> None:
