@@ -44,7 +44,7 @@ function ask(source, proceed) {
     "data-dialog-close": true,
     text: gettext("Cancel"),
   });
-  const form = element("form", { class: "form", method: "dialog", "hx-boost": "false" }, body);
+  const form = element("form", { class: "form", "hx-boost": "false" }, body);
   if (confirmName) {
     body.append(nameField(confirmName, go));
   }
