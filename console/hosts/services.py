@@ -184,7 +184,7 @@ def register_local_host(
             setattr(host, field, wanted[field])
         if host.cause == "other_engine" or set(changed) & {"driver", "url", "credentials"}:
             _forget_state(host)
-            host.revision += 1
+            host.revision += not added
         elif not changed:
             return host, "unchanged"
         host.save()

@@ -14,9 +14,9 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -145,9 +145,8 @@ def _search_text(container: Container) -> str:
     return _clean(" ".join(parts).lower(), limit=8192)
 
 
-def _container_row(
-    host: Host, container: Container, *, fingerprint: str, end_requested: bool, asked_at: datetime
-) -> ObservedContainer:
+def _container_row(host: Host, news: _News, *, end_requested: bool, asked_at: datetime) -> ObservedContainer:
+    container = news.container
     exit_code = None if container.exit_code is None else max(-_INTEGER, min(container.exit_code, _INTEGER))
     return ObservedContainer(
         host=host,
@@ -158,20 +157,33 @@ def _container_row(
         command=_clean(container.command, limit=4096),
         state=container.state.value,
         rank=rank_of(state=container.state, health=container.health, exit_code=exit_code, end_requested=end_requested),
-        status=_clean(container.status, limit=255),
+        status=news.status,
         health=container.health.value,
         exit_code=exit_code,
         end_requested=end_requested,
         created_at=container.created_at,
-        ports=[asdict(port) for port in container.ports],
+        ports=[
+            {
+                "container_port": port.container_port,
+                "protocol": _clean(port.protocol),
+                "host_ip": _clean(port.host_ip),
+                "host_port": port.host_port,
+            }
+            for port in container.ports
+        ],
         mounts=[
-            {**asdict(mount), "source": _clean(mount.source), "target": _clean(mount.target)}
+            {
+                "kind": _clean(mount.kind),
+                "source": _clean(mount.source),
+                "target": _clean(mount.target),
+                "read_only": mount.read_only,
+            }
             for mount in container.mounts
         ],
         networks=[_clean(name) for name in container.networks],
         labels=_clean_map(container.labels),
         search_text=_search_text(container),
-        fingerprint=fingerprint,
+        fingerprint=news.fingerprint,
         observed_at=asked_at,
     )
 
@@ -215,67 +227,115 @@ def apply_containers(
     ids ``asked_for``. What it does not name is gone. Rows observed after ``asked_at`` are left as they are.
     ``ended_by_request`` are containers that somebody stopped or killed, as the engine's events say.
     """
-    found = {
-        container.container_id: container for container in containers if _FULL_ID.fullmatch(container.container_id)
+    news = {
+        container.container_id: _News(
+            container=container,
+            fingerprint=_container_fingerprint(container),
+            status=_clean(container.status, limit=255),
+            ended=container.state in (ContainerState.EXITED, ContainerState.DEAD),
+            end_requested=container.container_id in ended_by_request,
+        )
+        for container in containers
+        if _FULL_ID.fullmatch(container.container_id)
     }
+    # Without a transaction, since mostly nothing differs and writers would wait for each other for nothing.
+    known = _known(host, asked_for)
+    differing = [
+        container_id for container_id, news_of_it in news.items() if news_of_it.differs(known.get(container_id))
+    ]
+    gone = [container_id for container_id in known if container_id not in news]
     changes = Changes()
-    with transaction.atomic():
-        if not _alone(host):
-            return changes
-        rows = ObservedContainer.objects.filter(host=host)
-        if asked_for is not None:
-            rows = rows.filter(container_id__in=list(asked_for))
-        known = {
-            row[0]: row[1:]
-            for row in rows.values_list("container_id", "pk", "fingerprint", "status", "end_requested", "observed_at")
-        }
-        written: list[ObservedContainer] = []
-        told_anew: defaultdict[str, list[int]] = defaultdict(list)
-        relabelled: list[int] = []
-        for container_id, container in found.items():
-            fingerprint = _container_fingerprint(container)
-            before = known.get(container_id)
-            ended = container.state in (ContainerState.EXITED, ContainerState.DEAD)
-            end_requested = ended and (container_id in ended_by_request or (before is not None and before[3]))
-            if before is not None:
-                if before[4] > asked_at:
-                    continue
-                if before[1] == fingerprint and before[3] == end_requested:
-                    status = _clean(container.status, limit=255)
-                    if before[2] != status:
-                        told_anew[status].append(before[0])
-                    continue
-                changes.changed.append(container_id)
-                relabelled.append(before[0])
-            else:
-                changes.added.append(container_id)
-            written.append(
-                _container_row(host, container, fingerprint=fingerprint, end_requested=end_requested, asked_at=asked_at)
-            )
-        gone = [
-            (container_id, before[0])
-            for container_id, before in known.items()
-            if container_id not in found and before[4] <= asked_at
-        ]
-        changes.removed = [container_id for container_id, _pk in gone]
-        if written:
-            ObservedContainer.objects.bulk_create(
-                written,
-                batch_size=_BATCH,
-                update_conflicts=True,
-                unique_fields=["host", "container_id"],
-                update_fields=_CONTAINER_FIELDS,
-            )
-            for keys in _batches(relabelled):
-                ObservedLabel.objects.filter(container_id__in=keys).delete()
-            _write_labels(written)
-        for status, told in told_anew.items():
-            for keys in _batches(told):
-                ObservedContainer.objects.filter(pk__in=keys).update(status=status)
-        for keys in _batches(pk for _container_id, pk in gone):
-            ObservedContainer.objects.filter(pk__in=keys).delete()
-        _tell(changes.topics(host))
+    # In batches, so that a long first list does not keep everybody else from writing.
+    for batch in _batches(differing):
+        with transaction.atomic():
+            if not _alone(host):
+                return changes
+            _write(host, [news[container_id] for container_id in batch], asked_at=asked_at, changes=changes)
+    for batch in _batches(gone):
+        with transaction.atomic():
+            if not _alone(host):
+                return changes
+            rows = ObservedContainer.objects.filter(host=host, container_id__in=batch, observed_at__lte=asked_at)
+            removed = list(rows.values_list("container_id", flat=True))
+            rows.delete()
+            changes.removed += removed
+    _tell(changes.topics(host))
     return changes
+
+
+class _Known(NamedTuple):
+    """As much of a row as tells whether it is still right."""
+
+    pk: int
+    fingerprint: str
+    status: str
+    end_requested: bool
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _News:
+    """What the engine says of one container."""
+
+    container: Container
+    fingerprint: str
+    status: str
+    ended: bool
+    end_requested: bool
+
+    def requested(self, before: _Known | None) -> bool:
+        """Whether somebody ended it: now, or before and it did not run since."""
+        return self.ended and (self.end_requested or (before is not None and before.end_requested))
+
+    def changes(self, before: _Known | None) -> bool:
+        """Whether pages should know."""
+        return (
+            before is None or before.fingerprint != self.fingerprint or before.end_requested != self.requested(before)
+        )
+
+    def differs(self, before: _Known | None) -> bool:
+        """Whether anything is to be written."""
+        return before is None or before.status != self.status or self.changes(before)
+
+
+def _known(host: Host, container_ids: Collection[str] | None) -> dict[str, _Known]:
+    rows = ObservedContainer.objects.filter(host=host)
+    if container_ids is not None:
+        rows = rows.filter(container_id__in=list(container_ids))
+    return {row[0]: _Known(*row[1:]) for row in rows.values_list("container_id", *_Known._fields)}
+
+
+def _write(host: Host, batch: Sequence[_News], *, asked_at: datetime, changes: Changes) -> None:
+    """Write what differs, unless a newer answer was faster, and note it in ``changes``."""
+    known = _known(host, [news.container.container_id for news in batch])
+    written: list[ObservedContainer] = []
+    told_anew: defaultdict[str, list[int]] = defaultdict(list)
+    relabelled: list[int] = []
+    for news in batch:
+        container_id = news.container.container_id
+        before = known.get(container_id)
+        if before is not None and before.observed_at > asked_at:
+            continue
+        if before is not None and not news.changes(before):
+            told_anew[news.status].append(before.pk)
+            continue
+        if before is None:
+            changes.added.append(container_id)
+        else:
+            changes.changed.append(container_id)
+            relabelled.append(before.pk)
+        written.append(_container_row(host, news, end_requested=news.requested(before), asked_at=asked_at))
+    if written:
+        ObservedContainer.objects.bulk_create(
+            written,
+            update_conflicts=True,
+            unique_fields=["host", "container_id"],
+            update_fields=_CONTAINER_FIELDS,
+        )
+        ObservedLabel.objects.filter(container_id__in=relabelled).delete()
+        _write_labels(written)
+    for status, keys in told_anew.items():
+        ObservedContainer.objects.filter(pk__in=keys).update(status=status)
 
 
 def _tell(topics: Sequence[str]) -> None:
@@ -294,35 +354,47 @@ def _apply(
     asked_at: datetime,
 ) -> bool:
     """Write what differs between ``values`` and ``rows``; say whether anything did."""
-    found = {key_of(value): value for value in values if key_of(value)}
+    found: dict[str, dict[str, Any]] = {key_of(value): row_of(value) for value in values if key_of(value)}
+    fingerprints = {name: _fingerprint(sorted(content.items())) for name, content in found.items()}
+
+    def differing() -> tuple[list[str], list[int]]:
+        told = rows.filter(host=host).values_list(key, "pk", "fingerprint", "observed_at")
+        known = {name: (pk, fingerprint, observed_at) for name, pk, fingerprint, observed_at in told}
+        changed = [
+            name
+            for name, fingerprint in fingerprints.items()
+            if name not in known or (known[name][1] != fingerprint and known[name][2] <= asked_at)
+        ]
+        gone = [before[0] for name, before in known.items() if name not in found and before[2] <= asked_at]
+        return changed, gone
+
+    # Mostly nothing differs; then nobody has to wait for a transaction of ours.
+    if not any(differing()):
+        return False
     with transaction.atomic():
         if not _alone(host):
             return False
-        told = rows.filter(host=host).values_list(key, "pk", "fingerprint", "observed_at")
-        known = {row[0]: row[1:] for row in told}
-        written: list[models.Model] = []
-        updated = {"fingerprint", "observed_at"}
-        for name, value in found.items():
-            content = row_of(value)
-            updated.update(content)
-            fingerprint = _fingerprint(sorted(content.items()))
-            before = known.get(name)
-            if before is None or (before[1] != fingerprint and before[2] <= asked_at):
-                written.append(
-                    rows.model(host=host, **{key: name}, **content, fingerprint=fingerprint, observed_at=asked_at)
-                )
-        gone = [before[0] for name, before in known.items() if name not in found and before[2] <= asked_at]
-        if written:
+        changed, gone = differing()
+        if changed:
             rows.bulk_create(
-                written,
+                (
+                    rows.model(
+                        host=host,
+                        **{key: name},
+                        **found[name],
+                        fingerprint=fingerprints[name],
+                        observed_at=asked_at,
+                    )
+                    for name in changed
+                ),
                 batch_size=_BATCH,
                 update_conflicts=True,
                 unique_fields=["host", key],
-                update_fields=sorted(updated),
+                update_fields=[*found[changed[0]], "fingerprint", "observed_at"],
             )
         for keys in _batches(gone):
             rows.filter(pk__in=keys).delete()
-    return bool(written or gone)
+    return bool(changed or gone)
 
 
 def apply_images(host: Host, *, images: Sequence[Image], asked_at: datetime) -> bool:
