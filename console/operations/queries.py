@@ -406,8 +406,8 @@ class Indicator:
 
 
 def indicator(user: User) -> Indicator:
-    """Return what goes on now, and the last few that ended."""
-    operations = access_operations(user).select_related("host", "actor").defer(*_NOT_LISTED)
+    """Return what goes on now and what ended lately; every page asks, so who may see nothing just gets nothing."""
+    operations = Operation.objects.visible_to(user).select_related("host", "actor").defer(*_NOT_LISTED)
     active = row_list(operations.active().order_by("created_at")[: _INDICATOR_RUNNING + 1], user=user)
     count = len(active) if len(active) <= _INDICATOR_RUNNING else operations.active().count()
     recent = row_list(operations.ended().order_by("-ended_at")[:_INDICATOR_RECENT], user=user)

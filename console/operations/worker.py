@@ -97,12 +97,14 @@ def run(operation_id: UUID) -> None:
 
 def claim(operation_id: UUID) -> Operation | None:
     """Take the operation for this process; ``None`` when it is taken or ended, or another on its object is first."""
+    # Of many messages for one operation all but one end here, without a lock.
+    target = Operation.objects.filter(pk=operation_id, state=OperationState.QUEUED).values_list("host_id", "object_id")
+    found = target.first()
+    if found is None:
+        return None
+    host_id, object_id = found
     now = timezone.now()
     with transaction.atomic():
-        target = Operation.objects.filter(pk=operation_id).values_list("host_id", "object_id").first()
-        if target is None:
-            return None
-        host_id, object_id = target
         if object_id:
             # Of two operations on one object, claimed at once, one waits here and then sees the other. SQLite has a
             # single writer and needs no such lock.
