@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -264,16 +265,25 @@ def port_links(ports: Iterable[Mapping[str, Any]], *, host_address: str) -> list
         outside, inside, protocol = port.get("host_port"), port["container_port"], port["protocol"]
         if outside is None or (outside, inside, protocol) in shown:
             continue
-        host_ip = str(port.get("host_ip") or "")
-        name = host_address if host_ip in ("", "0.0.0.0", "::") else host_ip
-        name = f"[{name}]" if ":" in name else name
+        name = _published_at(str(port.get("host_ip") or ""), host_address=host_address)
         scheme = "https" if inside in (443, 8443, 9443) else "http"
         suffix = "" if protocol == "tcp" else f"/{protocol}"
         shown[outside, inside, protocol] = {
             "text": f"{outside}→{inside}{suffix}" if outside != inside else f"{outside}{suffix}",
-            "href": f"{scheme}://{name}:{outside}/" if protocol == "tcp" else "",
+            "href": f"{scheme}://{name}:{outside}/" if protocol == "tcp" and name else "",
         }
     return [shown[key] for key in sorted(shown)]
+
+
+def _published_at(host_ip: str, *, host_address: str) -> str:
+    """Return the host part of a link to a published port; ``""`` for what only claims to be an address."""
+    if host_ip in ("", "0.0.0.0", "::"):
+        return f"[{host_address}]" if ":" in host_address else host_address
+    try:
+        address = ipaddress.ip_address(host_ip)
+    except ValueError:
+        return ""
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 # Facets

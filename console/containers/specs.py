@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
-from console.containers.masking import looks_secret
+from console.containers.masking import MASK, looks_secret
 from console.gateway import ContainerSpec, RestartPolicy
 
 #: Labels of ours: which operation made the container, and our signature on that.
@@ -319,7 +319,7 @@ def docker_run(spec: ContainerSpec, *, start: bool = True) -> str:
     parts += [["--pids-limit", str(spec.pids_limit)]] if spec.pids_limit else []
     parts += _health_flags(spec)
     for name, value in spec.labels:
-        parts.append(["--label", f"{name}={value}"])
+        parts.append(["--label", f"{name}={MASK if looks_secret(name, value) else value}"])
     flags = {
         "--tty": spec.tty,
         "--interactive": spec.open_stdin,

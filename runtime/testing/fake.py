@@ -262,6 +262,7 @@ class _Container:
                 "Entrypoint": self.body.get("Entrypoint"),
                 "Labels": dict(self.body["Labels"]),
                 "ExposedPorts": self.body.get("ExposedPorts", {}),
+                **{key: self.body[key] for key in ("StopTimeout", "Healthcheck") if key in self.body},
             },
             "HostConfig": dict(self.host_config),
             "Mounts": self.mounts,
