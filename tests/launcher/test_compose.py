@@ -70,3 +70,31 @@ def test_the_base_of_the_image_can_be_chosen() -> None:
     text = (ROOT / "Dockerfile").read_text()
     assert "ARG BASE=" in text
     assert set(re.findall(r"^FROM (\S+)", text, flags=re.MULTILINE)) == {"${BASE}"}
+
+
+@pytest.mark.live
+@pytest.mark.timeout(600)
+def test_the_image_builds_and_runs() -> None:
+    engine, base = os.environ.get("PILOTHOUSE_TEST_ENGINE"), os.environ.get("PILOTHOUSE_TEST_BASE")
+    if not engine or not base:
+        pytest.skip(
+            "no registry, so no base image: name an engine that holds one in PILOTHOUSE_TEST_ENGINE (unix://…) "
+            "and the image in PILOTHOUSE_TEST_BASE"
+        )
+
+    def docker(*words: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "DOCKER_BUILDKIT": "0"}
+        return subprocess.run(["docker", "--host", engine, *words], cwd=ROOT, env=env, capture_output=True, text=True)
+
+    tag = f"pilothouse-test:{os.getpid()}"
+    built = docker("build", "--network", "host", "--build-arg", f"BASE={base}", "--tag", tag, ".")
+    assert built.returncode == 0, built.stdout[-3000:]
+    try:
+        who = docker("run", "--rm", "--entrypoint", "id", tag)
+        assert who.stdout == "uid=10001(pilothouse) gid=10001(pilothouse) groups=10001(pilothouse)\n"
+        lost = docker("run", "--rm", tag, "web")
+        assert lost.returncode == 1
+        assert "PILOTHOUSE_PUBLIC_URL and PILOTHOUSE_REDIS_URL must be set" in lost.stderr
+        assert docker("run", "--rm", tag, "nonsense").returncode == 2
+    finally:
+        docker("image", "rm", tag)
