@@ -154,6 +154,8 @@ class StreamConsumer:
         self._receive = receive
         self._send = send
         self._is_gone = False
+        #: Why the socket was closed by us, once it was.
+        self.refusal: Refusal | None = None
 
     @classmethod
     def as_asgi(cls) -> Callable[..., Any]:
@@ -231,6 +233,7 @@ class StreamConsumer:
             await self._tell(Refusal(LATE, code="late", message=_("The stream was not opened in time.")))
         except Refusal as refusal:
             code = refusal.close_code
+            self.refusal = refusal
             await self._tell(refusal)
         finally:
             # The process of a terminal has to end even when the server cancels this task.

@@ -37,6 +37,15 @@ INPUT_LIMIT: Final = 2 * protocol.INPUT_WINDOW
 LOG_FRAME: Final = 256 * 1024
 
 
+#: How a session is said to have ended when it was us who closed it; in the record's language, not the person's.
+_END_REASONS: Final = {
+    "revoked": "the person's session or rights ended",
+    "lease": "the person's rights could not be checked",
+    "bad_frame": "the browser sent a frame that is none",
+    "too_large": "the browser sent a frame that is too large",
+}
+
+
 class ContainerStream(StreamConsumer):
     """A stream of one container: fetches and authorises it, and asks again while the stream is open."""
 
@@ -146,6 +155,7 @@ class TerminalConsumer(WindowedStream):
         self._input_size = 0
         self._input_arrived = asyncio.Event()
         self._input_taken = asyncio.Event()
+        self._was_typed_into = False
 
     async def open(self, first: dict[str, Any]) -> None:
         """Redeem the ticket, authorise again with the rights of now, and open the engine's socket."""
@@ -211,7 +221,9 @@ class TerminalConsumer(WindowedStream):
         finally:
             writer.cancel()
         self.end_reason = "the process ended"
-        if self.exit_code in shells.NOT_RUN and self.window.sent < shells.LONGEST_REFUSAL:
+        # A shell ends with 127 too, when the last command typed into it was not found.
+        could_not_run = self.exit_code in shells.NOT_RUN and self.window.sent < shells.LONGEST_REFUSAL
+        if could_not_run and not self._was_typed_into:
             await self._offer_shells()
         await self.send_control(protocol.serialise(protocol.Exit(code=self.exit_code)))
 
@@ -255,6 +267,7 @@ class TerminalConsumer(WindowedStream):
         which arrive behind this input.
         """
         self._opened()
+        self._was_typed_into = True
         while self._input_size > INPUT_LIMIT:
             self._input_taken.clear()
             await self._input_taken.wait()
@@ -318,6 +331,8 @@ class TerminalConsumer(WindowedStream):
         session = self.session
         if session is None:
             return
+        if self.refusal is not None:
+            self.end_reason = _END_REASONS.get(self.refusal.code, self.end_reason)
         clean = True
         if self.terminal is not None:
             try:

@@ -1,0 +1,145 @@
+"""Rights end while a stream is open: the stream ends within five seconds, with the reason, and leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.db import DatabaseError
+
+from console.accounts.models import Role, User
+from console.hosts.models import Host
+from console.inventory.models import ObservedContainer
+from console.lib.websocket import StreamConsumer, in_database
+from runtime.testing import FakeEngine
+from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[User], str]
+Run = Callable[..., Any]
+
+
+def test_a_revocation_reaches_every_stream_within_five_seconds() -> None:
+    assert StreamConsumer.lease_interval < 5
+    assert StreamConsumer.lease_patience <= 15
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamConsumer, "lease_interval", 0.05)
+    monkeypatch.setattr(StreamConsumer, "lease_patience", 0.4)
+
+
+@pytest.fixture(params=["terminal", "logs", "stats"])
+async def stream(request: pytest.FixtureRequest, alice: User, signed_in: SignIn, connect: Connect, run: Run) -> Viewer:
+    """An open stream of each kind, idle."""
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    if request.param == "terminal":
+        ticket = await ticket_for(container, actor=alice, session_key=key, command=["cat"])
+        viewer: Viewer = await connect("/ws/terminal/", key, first=opening(ticket))
+        await viewer.control("opened")
+        return viewer
+    target = {"type": "open", "host": str(container.host_id), "container": container.container_id}
+    if request.param == "logs":
+        viewer = await connect("/ws/logs/", key, first={**target, "follow": True})
+        await viewer.control("opened")
+        return viewer
+    viewer = await connect("/ws/stats/", key, first=target)
+    await viewer.control("sample")
+    return viewer
+
+
+def _end_session(alice: User) -> None:
+    Session.objects.all().delete()
+
+
+def _deactivate(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+
+
+def _demote(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(role=Role.USER)
+
+
+def _change_password(alice: User) -> None:
+    alice.set_password("another horse battery")
+    alice.save()
+
+
+def _remove_person(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).delete()
+
+
+def _remove_host(alice: User) -> None:
+    Host.objects.all().delete()
+
+
+@pytest.mark.parametrize("revoke", [_end_session, _deactivate, _demote, _change_password, _remove_person, _remove_host])
+async def test_it_ends_with_the_reason(
+    stream: Viewer, revoke: Callable[[User], None], alice: User, engine: FakeEngine
+) -> None:
+    await asyncio.sleep(0.12)
+    await in_database(lambda: revoke(alice))
+    code, error = await stream.ending()
+    assert code == 4403
+    assert error is not None
+    assert error["code"] == "revoked"
+    assert error["next_step"]
+    await asyncio.wait_for(stream.task, 5)
+    for container in await in_database(lambda: list(ObservedContainer.objects.all())):
+        assert len(engine.processes(container.container_id)) == 1
+
+
+async def test_it_stays_open_while_nothing_changes(stream: Viewer) -> None:
+    await asyncio.sleep(0.4)
+    assert not stream.task.done()
+
+
+async def test_it_stays_open_when_the_inventory_forgets_the_container(stream: Viewer) -> None:
+    """The engine is the truth: what ends then ends by itself, with the real reason."""
+    await in_database(lambda: ObservedContainer.objects.all().delete())
+    await asyncio.sleep(0.3)
+    assert not stream.task.done()
+
+
+async def test_it_closes_when_rights_cannot_be_read(stream: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_arguments: object) -> bool:
+        raise DatabaseError("the database is away")
+
+    monkeypatch.setattr(StreamConsumer, "_is_allowed", away)
+    code, error = await stream.ending()
+    assert code == 1011
+    assert error is not None
+    assert error["code"] == "lease"
+
+
+async def test_a_hiccup_of_the_database_closes_nothing(stream: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([False, False])
+    real = StreamConsumer._is_allowed
+
+    def sometimes(consumer: StreamConsumer) -> bool:
+        if next(answers, True):
+            return real(consumer)
+        raise DatabaseError("locked")
+
+    monkeypatch.setattr(StreamConsumer, "_is_allowed", sometimes)
+    await asyncio.sleep(0.5)
+    assert not stream.task.done()
+
+
+async def test_a_revoked_terminal_is_ended_in_the_record(
+    alice: User, signed_in: SignIn, connect: Connect, run: Run
+) -> None:
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    ticket = await ticket_for(container, actor=alice, session_key=key, command=["cat"])
+    viewer = await connect("/ws/terminal/", key, first=opening(ticket))
+    await viewer.control("opened")
+    await in_database(lambda: _end_session(alice))
+    await viewer.ending()
+    session = await ended_session()
+    assert "rights" in session.end_reason

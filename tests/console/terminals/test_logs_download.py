@@ -1,0 +1,99 @@
+"""A log as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+
+from console.accounts.models import User
+from console.inventory.models import ObservedContainer
+from console.lib.websocket import in_database
+from runtime.testing import FakeEngine
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/terminals/logs/download/"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def browser() -> Callable[[User], AsyncClient]:
+    """A browser that speaks to the console's ASGI side."""
+
+    def sign_in(user: User) -> AsyncClient:
+        client = AsyncClient()
+        client.force_login(user)
+        return client
+
+    return sign_in
+
+
+def query(container: ObservedContainer, **more: Any) -> dict[str, Any]:
+    return {"host": str(container.host_id), "container": container.container_id, **more}
+
+
+async def content(answer: Any) -> bytes:
+    return b"".join([chunk async for chunk in answer])
+
+
+async def test_it_streams_as_an_attachment(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+    container = await run("sh", "-c", "echo one; echo two >&2; sleep 1000", name="web-1")
+    client = await in_database(lambda: browser(alice))
+    answer = await client.get(URL, query(container))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="web-1-')
+    assert answer.streaming
+    assert await content(answer) == b"one\ntwo\n"
+
+
+async def test_timestamps_and_tail_are_choices(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+    container = await run("sh", "-c", "echo one; echo two; sleep 1000")
+    client = await in_database(lambda: browser(alice))
+    text = await content(await client.get(URL, query(container, timestamps="1", tail="1")))
+    assert text.endswith(b" two\n")
+    assert text.startswith(b"20")
+    assert text.count(b"\n") == 1
+
+
+async def test_the_name_of_a_container_cannot_forge_headers(
+    alice: User, run: Run, browser: Callable[[User], AsyncClient]
+) -> None:
+    container = await run("true")
+    await in_database(lambda: ObservedContainer.objects.update(name='a"; filename="../../x\r\nX: y'))
+    client = await in_database(lambda: browser(alice))
+    answer = await client.get(URL, query(container))
+    assert answer.headers["Content-Disposition"].count('"') == 2
+    assert "/" not in answer.headers["Content-Disposition"]
+    assert "\r" not in answer.headers["Content-Disposition"]
+
+
+async def test_a_stranger_is_refused(
+    charlie: User, run: Run, browser: Callable[[User], AsyncClient], engine: FakeEngine
+) -> None:
+    container = await run("true")
+    client = await in_database(lambda: browser(charlie))
+    answer = await client.get(URL, query(container))
+    assert answer.status_code in (403, 404)
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize("change", [{"tail": "-1"}, {"container": "web-1"}, {"host": ""}, {"since": "yesterday"}])
+async def test_wrong_parameters_are_named(
+    change: dict[str, str], alice: User, run: Run, browser: Callable[[User], AsyncClient], engine: FakeEngine
+) -> None:
+    container = await run("true")
+    client = await in_database(lambda: browser(alice))
+    answer = await client.get(URL, {**query(container), **change})
+    assert answer.status_code == 422
+    assert set(answer.json()["errors"]) == set(change)
+    assert engine.calls == []
+
+
+async def test_it_cannot_be_posted(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+    container = await run("true")
+    client = await in_database(lambda: browser(alice))
+    assert (await client.post(URL, query(container))).status_code == 405

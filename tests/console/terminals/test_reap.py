@@ -1,0 +1,144 @@
+"""What a web process that died left in containers is ended by the worker, within a minute."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from console.accounts.models import User
+from console.audit.models import AuditEvent
+from console.gateway import Endpoint, NotFound, Unreachable
+from console.hosts.models import Host
+from console.terminals import services
+from console.terminals.models import TerminalSession, TerminalState
+from console.terminals.tasks import REAP_EVERY, reap
+
+pytestmark = pytest.mark.django_db
+
+
+class Engines:
+    """Stands in the gateway's door: what was to be killed, and what comes of it."""
+
+    def __init__(self) -> None:
+        self.killed: list[str] = []
+        self.answer: bool | Exception = True
+
+    def call(self, _endpoint: Endpoint, work: Any) -> Any:
+        engines = self
+
+        class Engine:
+            async def kill_execs(self, _container_id: str, *, marker: str) -> bool:
+                engines.killed.append(marker)
+                if isinstance(engines.answer, Exception):
+                    raise engines.answer
+                return engines.answer
+
+        coroutine = work(Engine())
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return end.value
+        raise AssertionError("it waited")
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
+    found = Engines()
+    monkeypatch.setattr(services, "call", found.call)
+    return found
+
+
+def session(host: Host, alice: User, *, lease_ago: int, **values: Any) -> TerminalSession:
+    now = timezone.now()
+    given = {
+        "person": alice,
+        "host": host,
+        "container_id": "a" * 64,
+        "container_name": "web-1",
+        "ticket_hash": f"{TerminalSession.objects.count():064}",
+        "ticket_until": now - timedelta(hours=1),
+        "state": TerminalState.OPEN,
+        "opened_at": now - timedelta(hours=1),
+        "lease_until": now - timedelta(seconds=lease_ago),
+        **values,
+    }
+    return TerminalSession.objects.create(**given)
+
+
+def test_lease_and_reaper_together_take_less_than_a_minute() -> None:
+    assert services.LEASE.total_seconds() + REAP_EVERY < 55
+
+
+def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engines) -> None:
+    left = session(host, alice, lease_ago=1)
+    reap()
+    left.refresh_from_db()
+    assert engines.killed == [str(left.pk)]
+    assert (left.state, left.end_reason) == (TerminalState.ENDED, "the web process ended")
+    event = AuditEvent.objects.get()
+    assert event.actor_name == "system:reaper"
+
+
+def test_what_somebody_holds_is_left_alone(host: Host, alice: User, engines: Engines) -> None:
+    held = session(host, alice, lease_ago=-20)
+    reap()
+    held.refresh_from_db()
+    assert engines.killed == []
+    assert held.state == TerminalState.OPEN
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("away"), False])
+def test_what_cannot_be_ended_is_tried_again(
+    host: Host, alice: User, engines: Engines, trouble: bool | Exception
+) -> None:
+    left = session(host, alice, lease_ago=1)
+    engines.answer = trouble
+    reap()
+    left.refresh_from_db()
+    assert left.state == TerminalState.OPEN
+    engines.answer = True
+    reap()
+    left.refresh_from_db()
+    assert left.state == TerminalState.ENDED
+
+
+def test_a_container_that_is_gone_holds_nothing(host: Host, alice: User, engines: Engines) -> None:
+    left = session(host, alice, lease_ago=1)
+    engines.answer = NotFound("no such container")
+    reap()
+    left.refresh_from_db()
+    assert left.state == TerminalState.ENDED
+
+
+def test_one_host_that_is_away_does_not_keep_the_others_waiting(host: Host, alice: User, engines: Engines) -> None:
+    first = session(host, alice, lease_ago=1)
+    second = session(host, alice, lease_ago=1)
+    engines.answer = Unreachable("away")
+    reap()
+    assert set(engines.killed) == {str(first.pk), str(second.pk)}
+
+
+def test_the_main_process_is_never_killed(host: Host, alice: User, engines: Engines) -> None:
+    attached = session(host, alice, lease_ago=1, kind="attach")
+    reap()
+    attached.refresh_from_db()
+    assert engines.killed == []
+    assert attached.state == TerminalState.ENDED
+
+
+def test_a_ticket_that_nobody_used_is_forgotten(host: Host, alice: User, engines: Engines) -> None:
+    session(host, alice, lease_ago=0, state=TerminalState.ISSUED, lease_until=None)
+    fresh = session(
+        host,
+        alice,
+        lease_ago=0,
+        state=TerminalState.ISSUED,
+        lease_until=None,
+        ticket_until=timezone.now() + timedelta(seconds=20),
+    )
+    reap()
+    assert list(TerminalSession.objects.all()) == [fresh]
+    assert engines.killed == []
