@@ -22,6 +22,7 @@ from tests.engines import PrivateEngine, free_port, private_dockerd, short_direc
 
 ROOT = Path(__file__).resolve().parent.parent
 _START_LIMIT = 180.0
+_KEPT_ALIVE = 3.0
 IMAGE = "bench-box:latest"
 
 
@@ -47,17 +48,20 @@ class Browser:
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
     _connection: http.client.HTTPConnection | None = None
+    _used_at: float = 0.0
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """Send one request and read its whole answer; redirects are not followed."""
-        if self._connection is None:
+        if self._connection is None or time.monotonic() - self._used_at > _KEPT_ALIVE:
+            # The server closes what was idle for five seconds.
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         self._connection.request(method, path, body, {"Cookie": cookies, **(headers or {})})
         response = self._connection.getresponse()
         content = response.read()
+        self._used_at = time.monotonic()
         for line in response.headers.get_all("Set-Cookie") or ():
             name, _equals, rest = line.partition("=")
             self.cookies[name] = rest.partition(";")[0]
@@ -104,7 +108,7 @@ class Console:
         if token is None:
             raise RuntimeError(f"the first-admin page has no form: {page[:500]}")
         password = secrets.token_urlsafe(16)
-        form = {"csrfmiddlewaretoken": token[1], "username": "bench", "password1": password, "password2": password}
+        form = {"csrfmiddlewaretoken": token[1], "username": "bench", "password": password, "password_again": password}
         answer = browser.post(path, form)
         if answer.status not in (200, 302):
             raise RuntimeError(f"the first admin was not made: {answer.status} {answer.text[:500]}")

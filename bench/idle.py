@@ -43,10 +43,11 @@ async def _with_open_page(running: Console, browser: Browser) -> list[tuple[str,
     url = f"ws://127.0.0.1:{running.port}/ws/live/"
     async with websockets.connect(url, additional_headers=headers, origin=websockets.Origin(running.url)):
         await asyncio.sleep(_SETTLE)
-        return _memory(running.process.pid)
+        return memory_of(running.process.pid)
 
 
-def _memory(pid: int) -> list[tuple[str, float]]:
+def memory_of(pid: int) -> list[tuple[str, float]]:
+    """Return every process below ``pid``, with the memory that is its share (PSS), in megabytes."""
     found = []
     for process in [pid, *_below(pid)]:
         try:

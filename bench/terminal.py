@@ -1,0 +1,383 @@
+"""Terminals and logs through the console, against the same straight from the engine's socket, in turns.
+
+The budgets are those of the design for "consumer straight to the engine"; ratios are what to trust.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.console import IMAGE, Browser, Console, console, raw_request
+from bench.idle import memory_of
+from bench.streams import Flood, RawExec, RawLog, Stream, StreamEnded, WebLog, WebTerminal, read_until
+from bench.table import Figure, percentile, show
+
+_ECHOES = 1200
+_WARM_UP = 50
+_FLOOD_BYTES_PER_SECOND = 5_000_000
+_SLOW_BYTES_PER_SECOND = 500_000
+_SLOW_SECONDS = 12.0
+_CARRIED_BYTES = 96_000_000
+_OPENS = 15
+_TABS = 100
+_LINES = 1_000_000
+_ECHO = ["sh", "-c", "stty raw -echo; printf ready; exec cat"]
+_FLOOD = ["sh", "-c", "stty raw -echo; exec yes 0123456789012345678901234567890123456789"]
+_CARRY = ["sh", "-c", f"stty raw -echo; read -r go; exec head -c {_CARRIED_BYTES} /dev/zero"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What is measured: a console, somebody signed in, one container."""
+
+    running: Console
+    browser: Browser
+    host_id: str
+    container_id: str
+
+    @property
+    def path(self) -> Path:
+        """The engine's socket."""
+        return self.running.engine.socket
+
+    def raw(self, command: list[str]) -> RawExec:
+        """Open an exec at the engine."""
+        return RawExec(self.path, self.container_id, command)
+
+    def web(self, command: list[str]) -> WebTerminal:
+        """Open a terminal in the console."""
+        return WebTerminal(self.browser, self.host_id, self.container_id, command)
+
+
+def main() -> int:
+    """Measure and print; 1 when over budget."""
+    figures: list[Figure] = []
+    with console() as running:
+        site = _site(running)
+        parts = (_echo, _echo_beside_flood, _throughput, _open_to_usable, _growth, _logs, _left_behind)
+        for part in parts:
+            print(f"  measuring: {part.__name__.strip('_').replace('_', ' ')}", flush=True)
+            found = part(site)
+            for figure in found:
+                print(f"    {figure.name}: {figure.measured:.2f} of {figure.budget:.2f}", flush=True)
+            figures += found
+    return show("bench terminal: the console against the engine's own socket, in turns", figures)
+
+
+def _site(running: Console) -> Site:
+    browser = running.sign_in_first_admin()
+    host = re.search(r'<option value="([0-9a-f-]{36})"', browser.get("/containers/create/").text)
+    if host is None:
+        raise RuntimeError("the create form offers no host")
+    container_id = _start(running, "bench-terminal", ["sleep", "100000"])
+    _wait_for_page(browser, host[1], container_id)
+    return Site(running, browser, host[1], container_id)
+
+
+def _start(running: Console, name: str, command: list[str]) -> str:
+    path = running.engine.socket
+    body = json.dumps({"Image": IMAGE, "Cmd": command, "HostConfig": {"Init": True}}).encode()
+    made = raw_request(path, "POST", f"/containers/create?name={name}", body, content_type="application/json")
+    container_id: str = json.loads(made.body)["Id"]
+    raw_request(path, "POST", f"/containers/{container_id}/start")
+    return container_id
+
+
+def _wait_for_page(browser: Browser, host_id: str, container_id: str) -> None:
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        if browser.get(f"/containers/{host_id}/{container_id}/").status == 200:
+            return
+        time.sleep(0.1)
+    raise RuntimeError("watch never saw the container")
+
+
+# Echo
+
+
+def _one_echo(stream: Stream) -> float:
+    begun = time.perf_counter()
+    stream.send(b"x")
+    if stream.receive() != b"x":
+        raise RuntimeError("the echo is not what was typed")
+    return (time.perf_counter() - begun) * 1000
+
+
+def _echoes(raw: Stream, web: Stream, count: int) -> tuple[list[float], list[float]]:
+    pairs = []
+    for _round in range(count + _WARM_UP):
+        pairs.append((_one_echo(raw), _one_echo(web)))
+        time.sleep(0.002)
+    pairs = pairs[_WARM_UP:]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _echo_figures(what: str, raw: list[float], web: list[float], budgets: dict[float, float]) -> list[Figure]:
+    return [
+        Figure(
+            name=f"{what}, p{share * 100:g}",
+            value=percentile(web, share),
+            unit="ms",
+            reference=percentile(raw, share),
+            reference_name="raw exec",
+            budget=budget,
+            is_ratio=True,
+        )
+        for share, budget in budgets.items()
+    ]
+
+
+def _echo(site: Site) -> list[Figure]:
+    raw, web = site.raw(_ECHO), site.web(_ECHO)
+    read_until(raw, b"ready")
+    read_until(web, b"ready")
+    figures = _echo_figures("echo", *_echoes(raw, web, _ECHOES), {0.5: 2.5, 0.99: 5})
+    raw.close()
+    web.close()
+    return figures
+
+
+def _echo_beside_flood(site: Site) -> list[Figure]:
+    """Each quiet terminal beside a flood that takes the same way as itself."""
+    raw_times: list[float] = []
+    web_times: list[float] = []
+    for _round in range(4):
+        for open_one, times in ((site.raw, raw_times), (site.web, web_times)):
+            flood = Flood(open_one(_FLOOD), rate=_FLOOD_BYTES_PER_SECOND)
+            quiet = open_one(_ECHO)
+            read_until(quiet, b"ready")
+            for number in range(200 + _WARM_UP // 5):
+                taken = _one_echo(quiet)
+                if number >= _WARM_UP // 5:
+                    times.append(taken)
+                time.sleep(0.002)
+            quiet.close()
+            flood.end()
+    return _echo_figures("echo beside a 5 MB/s flood", raw_times, web_times, {0.5: 3.5})
+
+
+# Throughput and opening
+
+
+def _carry(open_one: Callable[[list[str]], Stream]) -> float:
+    stream = open_one(_CARRY)
+    time.sleep(0.3)
+    begun = time.perf_counter()
+    stream.send(b"\n")
+    read = 0
+    while read < _CARRIED_BYTES:
+        read += len(stream.receive())
+    taken = time.perf_counter() - begun
+    stream.close()
+    return taken
+
+
+def _throughput(site: Site) -> list[Figure]:
+    pairs = [(_carry(site.raw), _carry(site.web)) for _round in range(4)][1:]
+    return [
+        Figure(
+            name=f"time to carry {_CARRIED_BYTES // 1_000_000} MB (budget: 0.7 x raw's throughput)",
+            value=statistics.median(pair[1] for pair in pairs),
+            unit="s",
+            reference=statistics.median(pair[0] for pair in pairs),
+            reference_name="raw exec",
+            budget=1 / 0.7,
+            is_ratio=True,
+        )
+    ]
+
+
+def _time_to_prompt(open_one: Callable[[list[str]], Stream], command: list[str]) -> float:
+    begun = time.perf_counter()
+    stream = open_one(command)
+    stream.receive()
+    taken = (time.perf_counter() - begun) * 1000
+    stream.send(b"exit\n")
+    with_end = time.monotonic() + 10
+    try:
+        while time.monotonic() < with_end:
+            stream.receive(5)
+    except (StreamEnded, TimeoutError):
+        pass
+    stream.close()
+    return taken
+
+
+def _open_to_usable(site: Site) -> list[Figure]:
+    """From asking (for us: from posting for the ticket) to the shell's prompt; ours also finds which shell there is."""
+    pairs = [(_time_to_prompt(site.raw, ["/bin/sh"]), _time_to_prompt(site.web, [])) for _round in range(_OPENS + 2)][
+        2:
+    ]
+    return [
+        Figure(
+            name="open to usable",
+            value=statistics.median(pair[1] for pair in pairs),
+            unit="ms",
+            reference=statistics.median(pair[0] for pair in pairs),
+            reference_name="raw exec",
+            budget=1.3,
+            is_ratio=True,
+        )
+    ]
+
+
+# Memory
+
+
+def _growth(site: Site) -> list[Figure]:
+    """A client that reads 0.5 MB/s of a flood must make no process keep what it does not read."""
+    # The first terminal makes the process load what all terminals share.
+    first = Flood(site.web(_FLOOD), rate=_FLOOD_BYTES_PER_SECOND)
+    time.sleep(2)
+    first.end()
+    time.sleep(2)
+    before = dict(memory_of(site.running.process.pid))
+    slow = Flood(site.web(_FLOOD), rate=_SLOW_BYTES_PER_SECOND)
+    most: dict[str, float] = {}
+    limit = time.monotonic() + _SLOW_SECONDS
+    while time.monotonic() < limit:
+        for name, megabytes in memory_of(site.running.process.pid):
+            most[name] = max(most.get(name, 0.0), megabytes)
+        time.sleep(1)
+    slow.end()
+    growth = {name: megabytes - before.get(name, megabytes) for name, megabytes in most.items()}
+    worst = max(growth, key=lambda name: growth[name])
+    return [
+        Figure(
+            name=f"growth at a 0.5 MB/s client, all processes (most: {worst[-24:]})",
+            value=sum(max(0.0, megabytes) for megabytes in growth.values()),
+            unit="MB",
+            budget=4,
+        )
+    ]
+
+
+# Logs
+
+
+def _logs(site: Site) -> list[Figure]:
+    text = "a line of a log as programs write them, a hundred bytes long with its number, more or less"
+    writer = _start(site.running, "bench-log", ["sh", "-c", f"seq 1 {_LINES} | sed 's/$/ {text}/'"])
+    raw_request(site.path, "POST", f"/containers/{writer}/wait")
+    _wait_for_page(site.browser, site.host_id, writer)
+
+    def raw_all() -> float:
+        begun = time.perf_counter()
+        log = RawLog(site.path, writer, tail="all")
+        return _timed_all(log.lines(), begun, log.close)
+
+    def web_all() -> float:
+        begun = time.perf_counter()
+        log = WebLog(site.browser, site.host_id, writer, tail=None)
+        log.ask()
+        return _timed_all(log.lines(), begun, log.close)
+
+    def raw_first() -> float:
+        begun = time.perf_counter()
+        log = RawLog(site.path, writer, tail="500")
+        log.lines(most=1)
+        return _since(begun, log.close)
+
+    def web_first() -> float:
+        log = WebLog(site.browser, site.host_id, writer, tail=500)
+        begun = time.perf_counter()
+        log.ask()
+        log.lines(most=1)
+        return _since(begun, log.close)
+
+    wholes = [(raw_all(), web_all()) for _round in range(3)]
+    firsts = [(raw_first(), web_first()) for _round in range(23)][3:]
+    return [
+        Figure(
+            name=f"log: first line of the last 500 of {_LINES}, from asking",
+            value=statistics.median(pair[1] for pair in firsts),
+            unit="ms",
+            reference=statistics.median(pair[0] for pair in firsts),
+            reference_name="raw log",
+            budget=2,
+            is_ratio=True,
+        ),
+        Figure(
+            name=f"log: time to carry {_LINES} lines (budget: 0.5 x raw's lines a second)",
+            value=statistics.median(pair[1] for pair in wholes),
+            unit="s",
+            reference=statistics.median(pair[0] for pair in wholes),
+            reference_name="raw log",
+            budget=2,
+            is_ratio=True,
+        ),
+    ]
+
+
+def _since(begun: float, close: Callable[[], None]) -> float:
+    taken = (time.perf_counter() - begun) * 1000
+    close()
+    return taken
+
+
+def _timed_all(lines: int, begun: float, close: Callable[[], None]) -> float:
+    if lines != _LINES:
+        raise RuntimeError(f"{lines} lines came of {_LINES}")
+    return _since(begun, close) / 1000
+
+
+# What is left behind
+
+
+def _left_behind(site: Site) -> list[Figure]:
+    """Tabs that close, and a web process that is killed, each with a shell that has a child."""
+    container_id = _start(site.running, "bench-tabs", ["sleep", "100000"])
+    _wait_for_page(site.browser, site.host_id, container_id)
+    shared = Site(site.running, site.browser, site.host_id, container_id)
+    command = ["sh", "-c", "sleep 55555 & echo ready; wait"]
+    base = _processes(shared)
+    terminals = [shared.web(command) for _tab in range(_TABS)]
+    for terminal in terminals:
+        read_until(terminal, b"ready")
+        terminal.close()
+    closed = _wait_for_none(shared, base, limit=60)
+    terminals = [shared.web(command) for _tab in range(_TABS)]
+    for terminal in terminals:
+        read_until(terminal, b"ready")
+    os.kill(_web_process(site.running), signal.SIGKILL)
+    killed = _wait_for_none(shared, base, limit=60)
+    for terminal in terminals:
+        terminal.close()
+    return [
+        Figure(name=f"processes left by {_TABS} closed tabs, 60 s later at most", value=closed, unit="", budget=0),
+        Figure(name=f"processes left by {_TABS} tabs and kill -9 of web, 60 s later", value=killed, unit="", budget=0),
+    ]
+
+
+def _processes(site: Site) -> int:
+    answer = raw_request(site.path, "GET", f"/containers/{site.container_id}/top")
+    return len(json.loads(answer.body)["Processes"])
+
+
+def _wait_for_none(site: Site, base: int, *, limit: float) -> int:
+    end = time.monotonic() + limit
+    left = 1
+    while left > 0 and time.monotonic() < end:
+        time.sleep(0.5)
+        left = _processes(site) - base
+    return max(0, left)
+
+
+def _web_process(running: Console) -> int:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue  # it ended while we looked
+            if b"console.asgi:application" in words and str(running.port).encode() in words:
+                return int(entry.name)
+    raise RuntimeError("no web process was found")
