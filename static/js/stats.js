@@ -20,6 +20,8 @@ function size(bytes) {
 const rate = (bytes) => `${size(bytes)}/s`;
 const cores = (value) => `${(value * 100).toFixed(value < 0.1 ? 1 : 0)} %`;
 
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** What each chart shows: which series, how they read, and what stands beside the title. */
@@ -132,7 +134,7 @@ class StatsView {
           padding: [8, 8, 0, 0],
           cursor: { y: false, points: { size: 6 } },
           scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.15 : 1] } },
-          axes: [axis, { ...axis, size: 62, values: (_plot, values) => values.map((value) => chart.format(value)) }],
+          axes: [{ ...axis, values: (_plot, times) => times.map(clock) }, { ...axis, size: 62, values: (_plot, values) => values.map((value) => chart.format(value)) }],
           series: [
             {},
             ...chart.series.map(([label, name_], index) => ({
