@@ -16,3 +16,5 @@ os.environ.setdefault("PILOTHOUSE_REDIS_URL", "redis://127.0.0.1:1")
 os.environ.pop("DOCKER_HOST", None)
 
 from console.settings import *  # noqa: E402, F403
+
+STATIC_ROOT.mkdir()  # noqa: F405  WhiteNoise warns about a missing one

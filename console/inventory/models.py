@@ -54,7 +54,7 @@ class ObservedContainer(models.Model):
     #: The engine's own words, "Up 5 minutes"; renewed with each full list, without a signal to pages.
     status = models.CharField(max_length=255, blank=True)
     health = models.CharField(
-        max_length=10, choices=[(health.value, health.value) for health in Health], default=Health.NONE
+        max_length=10, choices=[(health.value, health.value) for health in Health], default=Health.NONE.value
     )
     exit_code = models.IntegerField(null=True)
     #: Somebody stopped or killed it, so that its exit code is nobody's problem.
