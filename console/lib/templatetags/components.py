@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from django import template
 from django.forms import BaseForm, BoundField, CheckboxInput, CheckboxSelectMultiple, RadioSelect, Select, Textarea
@@ -56,7 +56,7 @@ _INNER = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 
 
 def _render(name: str, **values: object) -> SafeString:
-    return get_template(f"components/{name}.html").render(values)
+    return cast("SafeString", get_template(f"components/{name}.html").render(values))
 
 
 @lru_cache(maxsize=1024)
@@ -148,7 +148,8 @@ def meter(value: float | None, *, max: float = 100, label: Text, text: Text = ""
     return format_html(
         '<div class="meter" data-level="{}"><div class="meter-head"><span class="meter-label">{}</span>'
         '<span class="meter-text">{}</span></div><div class="meter-track" role="meter" aria-label="{}"'
-        ' aria-valuemin="0" aria-valuemax="100" aria-valuenow="{}" aria-valuetext="{}"><span style="width:{}%"></span></div></div>',
+        ' aria-valuemin="0" aria-valuemax="100" aria-valuenow="{}" aria-valuetext="{}">'
+        '<span style="width:{}%"></span></div></div>',
         level,
         label,
         shown,
