@@ -19,7 +19,6 @@ from console.gateway import (
     AccessDenied,
     BackendError,
     EngineFailure,
-    Invalid,
     ProtocolError,
     Terminated,
     TimedOut,
@@ -184,15 +183,17 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _cause_below(error: BackendError) -> str:
     """Return the code that the operating system's or the TLS library's own error gives, or ``""``."""
-    for inner in _chain(error):
-        if isinstance(inner, ssl.SSLCertVerificationError):
-            return "tls_untrusted"
-        if isinstance(inner, ssl.SSLError):
-            # An alert is what the other side sends when it turns us down.
-            reason = str(inner.reason or inner).upper()
-            return "tls_rejected" if "ALERT" in reason and "PROTOCOL" not in reason else "tls_failed"
+    below = list(_chain(error))
+    for inner in below:
+        # The wire library wraps the alert with which the other side turns us down into an OSError of its own.
+        if isinstance(inner, ssl.SSLError) or "[SSL:" in str(inner):
+            said = str(inner).upper()
+            if isinstance(inner, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in said:
+                return "tls_untrusted"
+            return "tls_rejected" if "ALERT" in said and "PROTOCOL_VERSION" not in said else "tls_failed"
         if isinstance(inner, socket.gaierror):
             return "name_unknown"
+    for inner in below:
         if isinstance(inner, TimeoutError) and isinstance(error, Unreachable):
             return "no_route"
         if isinstance(inner, OSError) and inner.errno in _BY_ERRNO:
@@ -205,9 +206,7 @@ def cause_of(error: BackendError) -> str:
     if isinstance(error, Unreachable | Terminated) and (below := _cause_below(error)):
         return below
     if isinstance(error, Unreachable) and error.reason == "tls":
-        return "tls_failed"
-    if isinstance(error, Invalid):
-        return "tls_needed" if "HTTPS" in error.message else "protocol"
+        return "tls_needed" if "this endpoint has no certificates" in error.message else "tls_failed"
     for kind, code in _BY_KIND:
         if isinstance(error, kind):
             return code

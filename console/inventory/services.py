@@ -371,10 +371,12 @@ def _apply(
     # Mostly nothing differs; then nobody has to wait for a transaction of ours.
     if not any(differing()):
         return False
+    changed: list[str]
+    gone: list[int]
     with transaction.atomic():
         if not _alone(host):
             return False
-        changed, gone = differing()
+        changed, gone = differing()  # again: somebody may have been faster
         if changed:
             rows.bulk_create(
                 (

@@ -45,6 +45,7 @@ def alert(reason: str) -> ssl.SSLError:
         (because(Unreachable("x"), socket.gaierror(-2, "unknown")), "name_unknown"),
         (because(Unreachable("x"), ssl.SSLCertVerificationError("self-signed")), "tls_untrusted"),
         (because(Terminated("x"), alert("TLSV13_ALERT_CERTIFICATE_REQUIRED")), "tls_rejected"),
+        (because(Terminated("x"), OSError(1, "[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca")), "tls_rejected"),
         (because(Unreachable("x"), alert("WRONG_VERSION_NUMBER")), "tls_failed"),
         (Unreachable("x", reason="tls"), "tls_failed"),
         (Unreachable("x"), "unreachable"),
@@ -54,7 +55,7 @@ def alert(reason: str) -> ssl.SSLError:
         (ProtocolError("x"), "protocol"),
         (Unsupported("x"), "unsupported"),
         (EngineFailure("x"), "engine_failure"),
-        (Invalid("Client sent an HTTP request to an HTTPS server."), "tls_needed"),
+        (Unreachable("the engine speaks TLS and this endpoint has no certificates", reason="tls"), "tls_needed"),
         (Invalid("what?"), "protocol"),
     ],
 )
