@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 class _Connection(Connection):
     """Asks every two seconds whether Redis is back: Celery's own pauses grow to half a minute."""
 
-    def ensure_connection(self, *args: Any, **options: Any) -> Connection:
+    def ensure_connection(self, *args: Any, **options: Any) -> Connection:  # type: ignore[override]  # only defaults differ
         """Return once there is a connection."""
         return super().ensure_connection(
             *args, **{"interval_start": 2, "interval_step": 0, "interval_max": 2, **options}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -30,9 +31,9 @@ def _ask(client: Client, path: str = "/healthz") -> tuple[int, dict[str, str]]:
 
 
 def _silent_for(part: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = heartbeat.time.time()
+    now = time.time()
     with monkeypatch.context() as patch:
-        patch.setattr(heartbeat.time, "time", lambda: now - seconds)
+        patch.setattr("console.lib.heartbeat.time.time", lambda: now - seconds)
         heartbeat.beat(part)
 
 
