@@ -113,6 +113,8 @@ def _back(request: HttpRequest, container: ObservedContainer) -> str:
     detail = reverse("container-detail", args=[container.host_id, container.container_id])
     current = urlsplit(request.headers.get("HX-Current-URL", ""))
     path = current.path if current.path.startswith(reverse("container-list")) else detail
+    if path.startswith(detail) and path.removeprefix(detail) in ("kill/", "rename/", "remove/"):
+        path = detail
     if path.startswith(detail) and not ObservedContainer.objects.filter(pk=container.pk).exists():
         return reverse("container-list")
     return f"{path}?{current.query}" if current.query else path

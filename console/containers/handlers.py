@@ -385,8 +385,10 @@ async def _settle(context: OperationContext, container_id: str) -> None:
             await _fail(context, detail, "restarting", _("It starts, ends and is restarted again."))
         health = detail.container.health
         waited = loop.time() - begun
-        if health is Health.HEALTHY or (health is Health.NONE and waited >= _SETTLE):
-            return None
+        if health is Health.HEALTHY:
+            return context.say(_("It runs and is healthy."))
+        if health is Health.NONE and waited >= _SETTLE:
+            return context.say(_("It runs."))
         if health is Health.UNHEALTHY:
             for line in detail.health_log[-3:]:
                 context.output(line[:2000])
@@ -429,7 +431,7 @@ async def _tell_end(context: OperationContext, detail: ContainerDetail) -> None:
     words = exit_words(container.exit_code, oom_killed=detail.oom_killed)
     if container.exit_code == 0:
         await _tell_last_lines(context, container_id=container.container_id)
-        context.phase("healthy", words)
+        context.say(words)
         return
     await _fail(context, detail, "exited", words)
 

@@ -85,7 +85,7 @@ export function mount(form) {
   function dependents() {
     const retries = form.querySelector("#f-restart_max_retries");
     const policy = form.querySelector("#f-restart_policy");
-    retries.closest(".form-field").classList.toggle("is-idle", policy.value !== "on-failure");
+    retries.closest(".form-field").hidden = policy.value !== "on-failure";
     const health = form.querySelector("#f-health");
     for (const name of ["test", "interval", "timeout", "retries", "start_period"]) {
       form.querySelector(`#f-health_${name}`).closest(".form-field").hidden = health.value !== "command";
