@@ -23,8 +23,8 @@ from launcher.processes import become_subreaper, descendants, die_with_parent, s
 
 #: Seconds from the first signal until the last process is gone.
 STOP_TIMEOUT = 5.0
-_APPS_TIMEOUT = 2.8
-_SERVICES_TIMEOUT = 4.5
+_APPS_TIMEOUT = 2.5
+_SERVICES_TIMEOUT = 4.0
 _BACK_OFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 #: A process that lived this long, in seconds, starts again without the delays of its earlier failures.
 _LIVED_WELL = 30.0
