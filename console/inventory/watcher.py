@@ -116,6 +116,8 @@ class Marks:
 
     everything: bool = True
     containers: set[str] = field(default_factory=set)
+    #: Those of them that an event told of. Engines tell a moment before their own list knows: these are asked for twice.
+    told: set[str] = field(default_factory=set)
     ended_by_request: set[str] = field(default_factory=set)
     images: bool = False
     volumes: bool = False
@@ -166,9 +168,11 @@ class Marks:
         if len(self.containers) >= MOST_MARKED:
             # One full list tells as much, in a memory that does not grow.
             self.containers.clear()
+            self.told.clear()
             self.everything = True
         if not self.everything:
             self.containers.add(container_id)
+            self.told.add(container_id)
 
 
 class HostWatch:
@@ -305,8 +309,10 @@ class HostWatch:
     async def _ask_for_everything(self, engine: ContainerEngine, info: EngineInfo | None) -> None:
         marks = self._marks
         marks.everything = marks.images = marks.volumes = marks.networks = False
-        marks.containers.clear()
-        ended, marks.ended_by_request = marks.ended_by_request, set()
+        # What events told of just now may not be in this list yet.
+        marks.containers = set(marks.told)
+        marks.told.clear()
+        ended, marks.ended_by_request = marks.ended_by_request, marks.ended_by_request & marks.containers
         asked_at = timezone.now()
         containers = await engine.list_containers()
         if info is None:
@@ -334,9 +340,11 @@ class HostWatch:
         marks = self._marks
         ready = {name for name in marks.containers if self._quiet_until.get(name, 0.0) <= now}
         if ready:
-            marks.containers -= ready
+            again = ready & marks.told
+            marks.told -= again
+            marks.containers -= ready - again
             ended = marks.ended_by_request & ready
-            marks.ended_by_request -= ended
+            marks.ended_by_request -= ended - again
             self._quiet_until.update(dict.fromkeys(ready, now + REST_PER_CONTAINER))
             asked_at = timezone.now()
             containers = await engine.list_containers(container_ids=sorted(ready))

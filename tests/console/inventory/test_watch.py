@@ -139,6 +139,28 @@ async def test_what_happens_is_told_by_events_and_not_by_the_next_full_list(
         assert engine.calls.count("info") == lists
 
 
+class HastyEngine(FakeEngine):
+    """Announces a change a moment before its own list shows it, as dockerd does (0.8 to 26 ms were measured)."""
+
+    known: tuple[Any, ...] = ()
+
+    async def list_containers(self, **options: Any) -> Any:
+        now = tuple(await super().list_containers(**options))
+        before, self.known = self.known, now
+        return before if options.get("container_ids") else now
+
+
+async def test_a_change_is_seen_though_the_engine_announces_it_too_early(engines: dict[str, FakeEngine]) -> None:
+    engine = HastyEngine()
+    container_id = await engine.create_container(_SPEC)
+    await engine.start_container(container_id)
+    await add("a", engines, engine)
+    async with watching():
+        await eventually(lambda: (found := row("web")) and found.state == "running")
+        await engine.pause_container(container_id)
+        await eventually(lambda: (found := row("web")) and found.state == "paused")
+
+
 async def test_a_process_that_fails_by_itself_is_a_problem(engines: dict[str, FakeEngine]) -> None:
     engine = FakeEngine()
     await add("a", engines, engine)
