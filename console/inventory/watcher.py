@@ -116,7 +116,7 @@ class Marks:
 
     everything: bool = True
     containers: set[str] = field(default_factory=set)
-    #: Those of them that an event told of. Engines tell a moment before their own list knows: these are asked for twice.
+    #: Those of them that an event told of. Engines tell before their own list knows, so these are asked for twice.
     told: set[str] = field(default_factory=set)
     ended_by_request: set[str] = field(default_factory=set)
     images: bool = False
