@@ -130,6 +130,8 @@ def configure() -> None:
     logging.getLogger("uvicorn.access").setLevel(logging.CRITICAL)
     logging.getLogger("django.request").setLevel(logging.CRITICAL)
     logging.getLogger("django.server").setLevel(logging.WARNING)
+    # A traceback a second while Redis is away; what loses a signal by it says so itself, once a minute.
+    logging.getLogger("channels_redis").setLevel(logging.CRITICAL)
     for name in ("asyncio", "aiohttp.access", "httpx", "kombu", "amqp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # The sweep's message every few seconds is no news; an operation's own events are.

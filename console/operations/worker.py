@@ -133,6 +133,8 @@ def end(operation: Operation, outcome: End, *, changes: dict[str, Any] | None = 
     ``False`` when the claim behind ``operation`` (owner and fence) does not hold any more; then nothing is written.
     """
     reason = outcome.reason
+    if operation.actor is None and not component:
+        component = "worker"  # whoever asked was removed from the console meanwhile
     fields: dict[str, Any] = {
         **(changes or {}),
         "state": outcome.state,
@@ -275,7 +277,7 @@ class _Run:
             output=operation.output,
         )
         self._loop = asyncio.get_running_loop()
-        # A task of its own: cancelled even before its first step, the handler gets to its first wait and cleans up.
+        # A task of its own, begun before anybody can cancel it: so the handler gets to its first wait, and cleans up.
         self._task = asyncio.create_task(self._handle(kind, context=context, host_name=host_name))
         self._ready.set()
         return await self._task
@@ -373,9 +375,7 @@ class _Run:
         self._cancelled = True
         self._ready.wait(timeout=5)
         if self._loop is not None and self._task is not None:
-            # By way of one more step of the loop, so that a task cancelled at birth has entered its handler.
-            loop, task = self._loop, self._task
-            loop.call_soon_threadsafe(lambda: loop.call_soon(task.cancel))
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
     def _observe(self, host: Host, *, object_id: str) -> None:
         """Have the inventory show what we did before anybody is told that it is done."""

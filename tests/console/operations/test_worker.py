@@ -169,6 +169,7 @@ def test_a_removed_person_changes_nothing(operation: Operation, alice: User, eng
     worker.run(operation.pk)
     assert _reload(operation).error_code == "policy"
     assert engine.calls == []
+    assert AuditEvent.objects.latest("sequence").actor_name == "system:worker"
 
 
 def test_a_removed_host_fails_the_operation(operation: Operation, host: Host) -> None:
@@ -378,7 +379,7 @@ def test_one_that_was_to_be_cancelled_when_its_worker_died_is_cancelled_by_the_n
 
     async def handler(context: OperationContext) -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(worker.TICK / 4)
         except asyncio.CancelledError:
             told.append("cleaned up")
             raise
