@@ -1,0 +1,209 @@
+"""The frame in a real browser: visits, the dock, menus, questions, live lists."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Console
+from tests.browser.pages import row_of
+
+NAME = "frame-box"
+
+
+@pytest.fixture(scope="module")
+def box(console: Console) -> Iterator[str]:
+    """A container that says something and stays."""
+    yield console.engine.run(NAME, "sh", "-c", "echo all is well; sleep 1000")
+    console.engine.remove(NAME)
+
+
+@pytest.fixture
+def page(signed_in: Callable[..., Page], box: str) -> Page:
+    page = signed_in()
+    page.goto(f"/containers/?q={NAME}")
+    expect(row_of(page, NAME)).to_have_count(1)
+    # A page that was loaded anew would have lost this.
+    page.evaluate("window.sameDocument = true")
+    return page
+
+
+def open_in_dock(page: Page, kind: str) -> None:
+    """Open a tab as any button with data-dock-open does."""
+    _, _, host, container, _ = (row_of(page, NAME).get_by_role("link").first.get_attribute("href") or "").split("/")
+    page.evaluate(
+        """([kind, params]) => {
+            const button = document.createElement("button");
+            Object.assign(button.dataset, { dockOpen: kind, dockTitle: kind + " of the box", dockParams: params });
+            document.body.append(button);
+            button.click();
+            button.remove();
+        }""",
+        [kind, json.dumps({"host": host, "container": container})],
+    )
+    expect(page.get_by_role("tab", name=f"{kind} of the box")).to_be_visible()
+
+
+def test_a_visit_replaces_the_main_part_only(page: Page) -> None:
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Images").click()
+    expect(page).to_have_title("Images · Pilothouse")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    expect(page.locator(".side-link[aria-current=page]")).to_have_text("Images")
+    assert page.evaluate("window.sameDocument")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Containers")
+    expect(page.locator(".side-link[aria-current=page]")).to_have_text("Containers")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_an_address_that_leads_nowhere_keeps_the_frame(page: Page) -> None:
+    page.evaluate(
+        """() => {
+            const link = Object.assign(document.createElement("a"), { href: "/nowhere/" });
+            document.querySelector(".page").append(link);
+            htmx.process(link);
+            link.click();
+        }"""
+    )
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is nothing here")
+    assert page.evaluate("window.sameDocument")
+
+
+def test_the_dock_survives_visits_and_a_reload(page: Page) -> None:
+    open_in_dock(page, "logs")
+    open_in_dock(page, "terminal")
+    dock = page.get_by_role("region", name="Dock")
+    dock.get_by_role("button", name="Two tabs side by side").click()
+    expect(dock.get_by_role("tabpanel")).to_have_count(2)
+    expect(dock).to_contain_text("all is well")
+    page.evaluate("document.querySelector('.dock-pane').sameDocument = true")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Hosts").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
+    assert page.evaluate("document.querySelector('.dock-pane').sameDocument")
+    page.reload()
+    expect(dock.get_by_role("tab")).to_have_count(2)
+    expect(dock.get_by_role("tabpanel")).to_have_count(2)
+    expect(dock).to_contain_text("all is well")
+    for _ in range(2):
+        dock.get_by_role("button", name="Close this tab").click()
+    expect(dock).to_be_hidden()
+
+
+def test_the_keyboard_reaches_size_and_tabs_of_the_dock(page: Page) -> None:
+    open_in_dock(page, "logs")
+    dock = page.get_by_role("region", name="Dock")
+    before = (dock.bounding_box() or {})["height"]
+    page.get_by_role("separator", name="Height of the dock").press("ArrowUp")
+    assert (dock.bounding_box() or {})["height"] > before
+    dock.get_by_role("button", name="Collapse the dock").click()
+    expect(dock.get_by_role("tabpanel")).to_have_count(0)
+    dock.get_by_role("tab").press("Enter")
+    expect(dock.get_by_role("tabpanel")).to_have_count(1)
+    dock.get_by_role("tab").press("Delete")
+    expect(dock).to_be_hidden()
+
+
+def test_the_palette_finds_and_opens(page: Page) -> None:
+    page.goto("/images/")
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox", name="Search")
+    expect(box).to_be_focused()
+    box.fill(NAME)
+    expect(page.get_by_role("option", name=NAME)).to_have_attribute("aria-selected", "true")
+    box.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_menus_work_by_keyboard_and_give_the_focus_back(page: Page) -> None:
+    button = row_of(page, NAME).get_by_role("button", name=re.compile("^Actions"))
+    button.press("Enter")
+    expect(page.get_by_role("menuitem").first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem").nth(1)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(button).to_be_focused()
+
+
+def test_a_question_that_is_declined_does_nothing(page: Page) -> None:
+    row_of(page, NAME).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Remove", exact=True).click()
+    question = page.get_by_role("alertdialog")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(page.get_by_role("button", name="Remove", exact=True)).to_be_focused()
+    assert "POST" not in sent
+
+
+def test_a_row_tells_its_news_and_keeps_its_tick(page: Page, console: Console, box: str) -> None:
+    tick = row_of(page, NAME).get_by_role("checkbox")
+    tick.check()
+    console.engine.call("POST", f"/containers/{box}/pause")
+    expect(row_of(page, NAME).locator(".state")).to_have_text("Paused")
+    expect(tick).to_be_checked()
+    console.engine.call("POST", f"/containers/{box}/unpause")
+    expect(row_of(page, NAME).locator(".state")).to_have_text("Running")
+
+
+def test_no_row_moves_under_the_pointer(page: Page, console: Console, box: str) -> None:
+    row_of(page, NAME).get_by_role("link", name=NAME).hover()
+    console.engine.run(f"a-{NAME}", "sleep", "1000")
+    try:
+        expect(page.get_by_role("button", name="Updates are waiting")).to_be_visible()
+        expect(row_of(page, f"a-{NAME}")).to_have_count(0)
+        # What a row says of itself is news, not movement.
+        console.engine.call("POST", f"/containers/{box}/pause")
+        expect(row_of(page, NAME).locator(".state")).to_have_text("Paused")
+        page.mouse.move(5, 5)
+        expect(row_of(page, f"a-{NAME}")).to_have_count(1)
+        expect(page.get_by_role("button", name="Updates are waiting")).to_have_count(0)
+    finally:
+        console.engine.call("POST", f"/containers/{box}/unpause")
+        console.engine.remove(f"a-{NAME}")
+
+
+def test_theme_and_sidebar_are_remembered(page: Page) -> None:
+    page.get_by_role("button", name="Theme").click()
+    with page.expect_response(re.compile("/settings/theme/")):
+        page.get_by_role("menuitemradio", name="Dark").click()
+    page.get_by_role("button", name="Collapse the sidebar").click()
+    page.reload()
+    expect(page.locator("html.dark")).to_have_count(1)
+    expect(page.locator("#frame[data-collapsed]")).to_have_count(1)
+    page.get_by_role("button", name="Theme").click()
+    with page.expect_response(re.compile("/settings/theme/")):
+        page.get_by_role("menuitemradio", name="Like the system").click()
+    page.get_by_role("button", name="Expand the sidebar").click()
+
+
+def test_a_phone_has_a_bar_and_never_scrolls_sideways(signed_in: Callable[..., Page], box: str) -> None:
+    page = signed_in(width=390, height=844)
+    for path in (
+        "/",
+        f"/containers/?q={NAME}",
+        "/containers/create/",
+        "/images/",
+        "/hosts/",
+        "/activity/",
+        "/settings/",
+    ):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert (
+            page.evaluate(
+                "(() => { const c = document.getElementById('content'); return c.scrollWidth - c.clientWidth })()"
+            )
+            <= 0
+        ), path
+    page.get_by_role("button", name="More").click()
+    page.get_by_role("menuitem", name="Hosts").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
