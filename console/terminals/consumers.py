@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import structlog
 from django.http import Http404
@@ -44,6 +45,14 @@ _END_REASONS: Final = {
     "bad_frame": "the browser sent a frame that is none",
     "too_large": "the browser sent a frame that is too large",
 }
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn_to_kill() -> asyncio.Semaphore:
+    """Many tabs that close at once take turns, so that terminals that are just opening need not wait for all."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(services.KILLS_AT_ONCE))
 
 
 class ContainerStream(StreamConsumer):
@@ -337,7 +346,8 @@ class TerminalConsumer(WindowedStream):
         if self.terminal is not None:
             try:
                 if session.kind == TerminalKind.EXEC and self.exit_code is None:
-                    clean = await self.terminal.kill()
+                    async with _turn_to_kill():
+                        clean = await self.terminal.kill()
             except BackendError as error:
                 clean = False
                 logger.warning("terminal not ended", session=str(session.pk), error=error.message)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
-from console.gateway import Endpoint, NotFound, Unreachable
+from console.gateway import NotFound, Unreachable
 from console.hosts.models import Host
 from console.terminals import services
 from console.terminals.models import TerminalSession, TerminalState
@@ -19,35 +19,24 @@ from console.terminals.tasks import REAP_EVERY, reap
 pytestmark = pytest.mark.django_db
 
 
-class Engines:
-    """Stands in the gateway's door: what was to be killed, and what comes of it."""
+class Engine:
+    """Knows what was to be killed, and what comes of it."""
 
     def __init__(self) -> None:
         self.killed: list[str] = []
         self.answer: bool | Exception = True
 
-    def call(self, _endpoint: Endpoint, work: Any) -> Any:
-        engines = self
-
-        class Engine:
-            async def kill_execs(self, _container_id: str, *, marker: str) -> bool:
-                engines.killed.append(marker)
-                if isinstance(engines.answer, Exception):
-                    raise engines.answer
-                return engines.answer
-
-        coroutine = work(Engine())
-        try:
-            coroutine.send(None)
-        except StopIteration as end:
-            return end.value
-        raise AssertionError("it waited")
+    async def kill_execs(self, _container_id: str, *, marker: str) -> bool:
+        self.killed.append(marker)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
 
 
 @pytest.fixture
-def engines(monkeypatch: pytest.MonkeyPatch) -> Engines:
-    found = Engines()
-    monkeypatch.setattr(services, "call", found.call)
+def engines(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    found = Engine()
+    monkeypatch.setattr(services, "open_engine", lambda _endpoint: found)
     return found
 
 
@@ -72,7 +61,7 @@ def test_lease_and_reaper_together_take_less_than_a_minute() -> None:
     assert services.LEASE.total_seconds() + REAP_EVERY < 55
 
 
-def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engines) -> None:
+def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engine) -> None:
     left = session(host, alice, lease_ago=1)
     reap()
     left.refresh_from_db()
@@ -82,7 +71,7 @@ def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engines) -
     assert event.actor_name == "system:reaper"
 
 
-def test_what_somebody_holds_is_left_alone(host: Host, alice: User, engines: Engines) -> None:
+def test_what_somebody_holds_is_left_alone(host: Host, alice: User, engines: Engine) -> None:
     held = session(host, alice, lease_ago=-20)
     reap()
     held.refresh_from_db()
@@ -92,7 +81,7 @@ def test_what_somebody_holds_is_left_alone(host: Host, alice: User, engines: Eng
 
 @pytest.mark.parametrize("trouble", [Unreachable("away"), False])
 def test_what_cannot_be_ended_is_tried_again(
-    host: Host, alice: User, engines: Engines, trouble: bool | Exception
+    host: Host, alice: User, engines: Engine, trouble: bool | Exception
 ) -> None:
     left = session(host, alice, lease_ago=1)
     engines.answer = trouble
@@ -105,7 +94,7 @@ def test_what_cannot_be_ended_is_tried_again(
     assert left.state == TerminalState.ENDED
 
 
-def test_a_container_that_is_gone_holds_nothing(host: Host, alice: User, engines: Engines) -> None:
+def test_a_container_that_is_gone_holds_nothing(host: Host, alice: User, engines: Engine) -> None:
     left = session(host, alice, lease_ago=1)
     engines.answer = NotFound("no such container")
     reap()
@@ -113,7 +102,7 @@ def test_a_container_that_is_gone_holds_nothing(host: Host, alice: User, engines
     assert left.state == TerminalState.ENDED
 
 
-def test_one_host_that_is_away_does_not_keep_the_others_waiting(host: Host, alice: User, engines: Engines) -> None:
+def test_one_host_that_is_away_does_not_keep_the_others_waiting(host: Host, alice: User, engines: Engine) -> None:
     first = session(host, alice, lease_ago=1)
     second = session(host, alice, lease_ago=1)
     engines.answer = Unreachable("away")
@@ -121,7 +110,7 @@ def test_one_host_that_is_away_does_not_keep_the_others_waiting(host: Host, alic
     assert set(engines.killed) == {str(first.pk), str(second.pk)}
 
 
-def test_the_main_process_is_never_killed(host: Host, alice: User, engines: Engines) -> None:
+def test_the_main_process_is_never_killed(host: Host, alice: User, engines: Engine) -> None:
     attached = session(host, alice, lease_ago=1, kind="attach")
     reap()
     attached.refresh_from_db()
@@ -129,7 +118,7 @@ def test_the_main_process_is_never_killed(host: Host, alice: User, engines: Engi
     assert attached.state == TerminalState.ENDED
 
 
-def test_a_ticket_that_nobody_used_is_forgotten(host: Host, alice: User, engines: Engines) -> None:
+def test_a_ticket_that_nobody_used_is_forgotten(host: Host, alice: User, engines: Engine) -> None:
     session(host, alice, lease_ago=0, state=TerminalState.ISSUED, lease_until=None)
     fresh = session(
         host,
