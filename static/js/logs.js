@@ -10,12 +10,16 @@ import { element } from "./elements.js";
 import { openStream } from "./stream.js";
 
 const LINE = 20;
-const MOST_LINES = 200000;
+const MOST_LINES = 1000000;
 const DROP = 20000;
 const OVERSCAN = 12;
 const LONGEST_SEARCHED = 4000;
 const SEARCH_SLICE = 4000;
 const STDERR = 2;
+// Any of these may take a second for one line of ours: a repeated group that itself repeats, or goes one of two ways.
+const SLOW_PATTERN = /\([^()]*(?:[+*|]|\{\d+,)[^()]*\)(?:[+*]|\{\d+,)|\\[1-9]/;
+const LONGEST_PATTERN = 300;
+const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/;
 const TAILS = [100, 500, 5000, 50000];
 const SINCE = { 0: "", 300: "5", 900: "15", 3600: "60", 86400: "1440" };
@@ -218,7 +222,11 @@ class LogsView {
 
   connect(since = null) {
     this.setState("connecting");
+    // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
     this.resumeAfter = since;
+    this.repeats = since ? this.sameTime(since) : 0;
+    this.decoders.clear();
+    this.rests.clear();
     const start = since ? Math.floor(Date.parse(since) / 1000) : this.params.since ? Math.floor(Date.now() / 1000) - this.params.since : null;
     this.stream = openStream({
       path: "/ws/logs/",
@@ -255,7 +263,8 @@ class LogsView {
       setTimeout(() => this.schedule(), 400);
     } else if (frame.type === "end") {
       this.ended = true;
-      this.setState("ended", gettext("The container is not running; its log ends here."));
+      this.flush();
+      this.setState("ended", gettext("The container is not running; its log goes on here when it starts."));
     } else if (frame.type === "error") {
       this.ended = true;
       this.setState("ended", `${frame.message} ${frame.next_step}`);
@@ -284,6 +293,36 @@ class LogsView {
     }
   }
 
+  // What was written last may lack the end of its line.
+  flush() {
+    for (const [channel, rest] of this.rests) {
+      if (rest) {
+        this.take(channel, new Uint8Array([10]));
+      }
+    }
+  }
+
+  isHereAlready(time) {
+    if (time < this.resumeAfter) {
+      return true;
+    }
+    if (time === this.resumeAfter && this.repeats > 0) {
+      this.repeats -= 1;
+      return true;
+    }
+    this.resumeAfter = null;
+    return false;
+  }
+
+  // Podman's times are whole seconds, so that several lines have the same one.
+  sameTime(time) {
+    let count = 0;
+    while (this.lines[this.lines.length - 1 - count]?.time === time) {
+      count += 1;
+    }
+    return count;
+  }
+
   lastTime() {
     return this.lines.at(-1)?.time ?? null;
   }
@@ -307,12 +346,8 @@ class LogsView {
     for (const part of parts) {
       const stamp = STAMP.exec(part);
       const time = stamp?.[1] ?? null;
-      // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
-      if (this.resumeAfter && time) {
-        if (time <= this.resumeAfter) {
-          continue;
-        }
-        this.resumeAfter = null;
+      if (this.resumeAfter && time && this.isHereAlready(time)) {
+        continue;
       }
       const line = part.slice(stamp?.[0].length ?? 0).replace(/\r$/, "");
       const shown = line.slice(line.lastIndexOf("\r") + 1);
@@ -359,6 +394,9 @@ class LogsView {
   heightOf(line) {
     if (!this.params.wrap || !this.columns) {
       return LINE;
+    }
+    if (PLAIN_TEXT.test(line.text)) {
+      return LINE * Math.max(1, Math.ceil(line.text.length / this.columns));
     }
     let cells = 0;
     for (const letter of line.text.includes("\x1b") ? plain(line.text) : line.text) {
@@ -419,8 +457,8 @@ class LogsView {
     }
     this.space.style.height = `${this.tops.at(-1)}px`;
     if (this.follows) {
-      this.drawing = true;
       this.view.scrollTop = this.view.scrollHeight;
+      this.ownTop = this.view.scrollTop;
     }
     const from = Math.max(0, this.lineAt(this.view.scrollTop) - OVERSCAN);
     const to = Math.min(this.lines.length, this.lineAt(this.view.scrollTop + this.view.clientHeight) + OVERSCAN);
@@ -492,10 +530,10 @@ class LogsView {
   // Following
 
   onScroll() {
-    if (this.drawing) {
-      this.drawing = false;
+    if (this.view.scrollTop === this.ownTop) {
       return;
     }
+    this.ownTop = null;
     const atEnd = this.view.scrollTop + this.view.clientHeight >= this.view.scrollHeight - LINE;
     if (atEnd !== this.follows) {
       this.follows = atEnd;
@@ -534,16 +572,23 @@ class LogsView {
     this.matcher = null;
     this.field.removeAttribute("aria-invalid");
     this.found.textContent = "";
-    if (text) {
+    if (text && this.isPattern() && (text.length > LONGEST_PATTERN || SLOW_PATTERN.test(text))) {
+      this.field.setAttribute("aria-invalid", "true");
+      this.found.textContent = gettext("This regular expression could take for ever; write it without repeated groups.");
+    } else if (text) {
       this.matcher = this.makeMatcher(text);
     }
     this.schedule();
   }
 
+  isPattern() {
+    return this.pattern.getAttribute("aria-pressed") === "true";
+  }
+
   makeMatcher(text) {
     let expression;
     try {
-      const source = this.pattern.getAttribute("aria-pressed") === "true" ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+      const source = this.isPattern() ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
       expression = new RegExp(source, "gi");
     } catch {
       this.field.setAttribute("aria-invalid", "true");
