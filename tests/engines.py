@@ -184,7 +184,7 @@ def free_port() -> int:
         return port
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: Path) -> None:
@@ -259,7 +259,7 @@ class PrivateEngine:
     def import_image(self, tar: bytes, *, reference: str) -> None:
         """Make an image of a root file system. Raises ``EngineTrouble``."""
         repository, _, tag = reference.partition(":")
-        connection = _UnixConnection(self.socket)
+        connection = UnixConnection(self.socket)
         try:
             connection.request(
                 "POST",
@@ -275,14 +275,22 @@ class PrivateEngine:
             raise EngineTrouble(f"{self.what} did not take the image: {text.decode(errors='replace')}")
 
     def kill(self) -> None:
-        """End the daemon without warning; its containers go on."""
+        """End the daemon and its helper without warning; its containers go on."""
+        helpers = [pid for pid, parent in _parents().items() if parent == self.pid]
         self.processes[-1].kill()
         self.processes[-1].wait()
+        for pid in helpers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Stop the daemon's process: it accepts connections and never answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        # A thread that runs stops when it is next interrupted; until the last one has, answers may still come.
+        limit = time.monotonic() + 10
+        while not _stands_still(self.pid) and time.monotonic() < limit:
+            time.sleep(0.005)
         try:
             yield
         finally:
@@ -302,18 +310,32 @@ class PrivateEngine:
         _unmount_below(self.directory)
 
 
+def _stands_still(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        states = [(task / "stat").read_text().rpartition(") ")[2][0] for task in Path(f"/proc/{pid}/task").iterdir()]
+        return set(states) == {"T"}
+    return False
+
+
+def _parents() -> dict[int, int]:
+    """Return the parent of every process."""
+    found: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                found[int(entry.name)] = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
+    return found
+
+
 def _end_what_belongs_to(directory: Path) -> None:
     """Kill shims and monitors (their command line names our directory) and the containers below them."""
     marker = str(directory).encode()
-    parents: dict[int, int] = {}
+    parents = _parents()
     ours: set[int] = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            with contextlib.suppress(OSError):
-                pid = int(entry.name)
-                parents[pid] = int((entry / "stat").read_text().rpartition(") ")[2].split()[1])
-                if marker in (entry / "cmdline").read_bytes():
-                    ours.add(pid)
+    for pid in parents:
+        with contextlib.suppress(OSError):
+            if pid != os.getpid() and marker in Path(f"/proc/{pid}/cmdline").read_bytes():
+                ours.add(pid)
     grown = True
     while grown:
         grown = False

@@ -2,54 +2,114 @@
 
 from __future__ import annotations
 
+import http.client
+import http.cookiejar
+import json
 import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-PASSWORD = "a long way to Tipperary"
+from tests.browser import island
+from tests.engines import UnixConnection, free_port, program
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+STARTER: Final = "pilothouse/starter:latest"
+PASSWORD: Final = "a long way to Tipperary"
+PATIENCE: Final = 15_000
+
+expect.set_options(timeout=PATIENCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Console:
-    """A running console: where it answers, and the link that makes its first admin."""
+    """A running console: where it answers, the link that makes its first admin, and the engine behind it."""
 
     url: str
     first_admin_url: str
     data_dir: Path
-    process: subprocess.Popen[str]
+    has_admin: bool = False
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(self.data_dir / "engine" / "docker.sock")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The console's engine, spoken to behind its back."""
+
+    path: Path
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the engine, and return what it said. Any error ends the test."""
+        connection = UnixConnection(self.path)
+        try:
+            connection.request(
+                method,
+                path,
+                body=None if body is None else json.dumps(body),
+                headers={"Content-Type": "application/json"},
+            )
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        assert answer.status < 400, f"{method} {path}: {answer.status} {text!r}"
+        return json.loads(text) if text.strip() and "json" in (answer.getheader("Content-Type") or "") else None
+
+    def run(self, name: str, *command: str, start: bool = True, **options: Any) -> str:
+        """Start a container as somebody else would, and return its full id."""
+        host = {"NetworkMode": "none", **options.pop("HostConfig", {})}
+        body = {
+            "Image": STARTER,
+            "Cmd": list(command) or ["sleep", "1000"],
+            "StopSignal": "SIGKILL",
+            "HostConfig": host,
+        }
+        made: str = self.call("POST", f"/containers/create?name={name}", body | options)["Id"]
+        if start:
+            self.call("POST", f"/containers/{made}/start")
+        return made
+
+    def remove(self, name: str) -> None:
+        """Remove a container that may run, with its volumes."""
+        self.call("DELETE", f"/containers/{name}?force=true&v=true")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/browser/" in item.nodeid:
-            item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+    ours = [item for item in items if "tests/browser/" in item.nodeid]
+    for item in ours:
+        item.add_marker(pytest.mark.browser)
+        item.add_marker(pytest.mark.xdist_group("browser"))
+    # The link for the first admin works once: the test that follows it comes before all that need an admin.
+    ours.sort(key=lambda item: "test_first_admin" not in item.nodeid)
+    places = [place for place, item in enumerate(items) if "tests/browser/" in item.nodeid]
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
 
 
 @pytest.fixture(scope="session")
 def console() -> Iterator[Console]:
     """Run `./pilothouse up` once for all browser tests; end it as Ctrl+C does, and see that it ends."""
-    data_dir = Path(tempfile.mkdtemp(prefix="ph-browser-"))
-    port = _free_port()
+    data_dir = Path(tempfile.mkdtemp(prefix="ph-browser-", dir="/tmp"))
+    port = free_port()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PILOTHOUSE_")}
     for name in ("DATABASE_URL", "DOCKER_HOST", "DJANGO_SETTINGS_MODULE"):
         environment.pop(name, None)
@@ -69,7 +129,6 @@ def console() -> Iterator[Console]:
             url=f"http://127.0.0.1:{port}",
             first_admin_url=_wait_for_link(log, process),
             data_dir=data_dir / "var",
-            process=process,
         )
     finally:
         process.send_signal(signal.SIGINT)
@@ -78,25 +137,35 @@ def console() -> Iterator[Console]:
 
 
 def _wait_for_link(log: Path, process: subprocess.Popen[str]) -> str:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
-        found = re.search(r"http://\S+/first-admin/\S+", log.read_text())
-        if found:
+        text = log.read_text()
+        found = re.search(r"http://\S+/first-admin/\S+", text)
+        # The starter image is loaded after the link is printed.
+        if found and "holds the image" in text:
             return found.group(0)
         if process.poll() is not None:
             break
         time.sleep(0.2)
-    pytest.fail(f"./pilothouse up printed no link for the first admin:\n{log.read_text()[-4000:]}")
+    pytest.fail(f"./pilothouse up did not become ready:\n{log.read_text()[-4000:]}")
 
 
 # Module scope, not session: while Playwright's own loop runs, no asyncio test could run in this thread.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium from the distribution."""
-    with sync_playwright() as playwright:
+def browser(console: Console) -> Iterator[Browser]:
+    """Chromium from the distribution, on an island where only the console answers."""
+    with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
+        path = program("chromium", package="chromium")
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+            executable_path=island.wrapper(Path(directory), port=console.port, program=path),
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--disable-background-networking",
+                # Terminals are drawn with elements then, and can be read.
+                "--disable-3d-apis",
+            ],
         )
         yield browser
         browser.close()
@@ -104,73 +173,108 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def admin(console: Console) -> tuple[str, str]:
-    """The first admin's name and password. The journey makes her; this does when it runs alone."""
-    import http.cookiejar
-    import urllib.error
-    import urllib.parse
-    import urllib.request
-
+    """The first admin's name and password. The journey makes her; this does when it has not run."""
+    if console.has_admin:
+        return "alice", PASSWORD
     jar = http.cookiejar.CookieJar()
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar))
     page = opener.open(console.first_admin_url, timeout=10).read().decode()
     token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
     assert token, page[:2000]
     form = {
         "csrfmiddlewaretoken": token.group(1),
         "username": "alice",
-        "password1": PASSWORD,
-        "password2": PASSWORD,
+        "password": PASSWORD,
+        "password_again": PASSWORD,
     }
     request = urllib.request.Request(
         console.first_admin_url, urllib.parse.urlencode(form).encode(), headers={"Origin": console.url}
     )
     opener.open(request, timeout=10).read()
+    console.has_admin = True
     return "alice", PASSWORD
 
 
-@pytest.fixture
-def open_page(browser: Browser, console: Console) -> Iterator[Callable[..., Page]]:
-    """Open a page that fails its test when a script fails, a dialog opens or the CSP is broken."""
-    contexts = []
-    troubles: list[str] = []
+@dataclass(slots=True)
+class Troubles:
+    """What went wrong in pages while nobody looked."""
 
-    def open_(*, width: int = 1440, height: int = 900, dark: bool = False) -> Page:
+    found: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.found.append(f"script error: {error.stack or error}"))
+        page.on("console", lambda message: self._said(message.type, message.text))
+        page.on("response", lambda response: self._answered(response))
+        page.on("dialog", lambda dialog: self._asked(dialog))
+
+    def _said(self, kind: str, text: str) -> None:
+        # A refused request is judged by its status, and what htmx gives up for something newer is no trouble.
+        ignored = text.startswith(("Failed to load resource", "htmx:afterRequest", "htmx:sendAbort"))
+        if "Content Security Policy" in text or (kind == "error" and not ignored):
+            self.found.append(f"console: {text}")
+
+    def _asked(self, dialog: Any) -> None:
+        self.found.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 500:
+            self.found.append(f"{response.status} from {response.request.method} {response.url}")
+
+
+@pytest.fixture
+def open_page(browser: Browser, console: Console, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Open a page whose test fails when a script does, a dialog opens, the CSP is broken or the console breaks down."""
+    contexts = []
+    troubles = Troubles()
+
+    def open_(*, width: int = 1440, height: int = 900, state: Any = None) -> Page:
         context = browser.new_context(
             base_url=console.url,
             viewport={"width": width, "height": height},
-            color_scheme="dark" if dark else "light",
             locale="en-GB",
+            storage_state=state,
+            has_touch=width < 600,
+            reduced_motion="reduce",
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: troubles.append(f"script error: {error}"))
-        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "console",
-            lambda message: troubles.append(f"console: {message.text}")
-            if "Content Security Policy" in message.text
-            else None,
-        )
+        page.set_default_timeout(PATIENCE)
+        troubles.watch(page)
         return page
 
     yield open_
-    for context in contexts:
+    pictures = os.environ.get("PILOTHOUSE_TEST_PICTURES")
+    for number, context in enumerate(contexts):
+        if pictures:
+            for page in context.pages:
+                page.screenshot(path=Path(pictures, f"{request.node.name}-{number}.png"))
         context.close()
-    assert troubles == []
+    assert troubles.found == []
+
+
+@pytest.fixture(scope="module")
+def signed_in_state(browser: Browser, console: Console, admin: tuple[str, str]) -> Any:
+    """The cookies of a browser in which the admin has signed in."""
+    context = browser.new_context(base_url=console.url)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    sign_in(page, *admin)
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 @pytest.fixture
-def signed_in(open_page: Callable[..., Page], admin: tuple[str, str]) -> Callable[..., Page]:
+def signed_in(open_page: Callable[..., Page], signed_in_state: Any) -> Callable[..., Page]:
     """Open a page in which the admin is signed in."""
+    return lambda **options: open_page(state=signed_in_state, **options)
 
-    def open_(**options: object) -> Page:
-        page = open_page(**options)
-        page.goto("/accounts/login/")
-        page.get_by_label("User name").fill(admin[0])
-        page.get_by_label("Password").fill(admin[1])
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/")
-        return page
 
-    return open_
+def sign_in(page: Page, name: str, password: str) -> None:
+    """Sign in by the form."""
+    page.goto("/accounts/login/")
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/")
