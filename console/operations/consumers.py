@@ -56,6 +56,8 @@ class LiveConsumer(StreamConsumer):
                 await get_channel_layer().group_add(GROUP, self._channel)
         except (OSError, RedisError, TimeoutError) as error:
             raise self._lost() from error
+        # From here on nothing is missed: the page asks once for what changed since it was made.
+        await self.send_control({"type": "listening"})
 
     def may_go_on(self) -> bool:
         """Look up what the person may see now; nothing at all is no reason to close."""

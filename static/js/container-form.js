@@ -143,6 +143,14 @@ export function mount(form) {
     },
     { signal },
   );
+  // A summary that arrives after the form has gone finds no place.
+  document.addEventListener(
+    "htmx:beforeSwap",
+    (event) => {
+      if (event.detail.target.contains(form)) window.htmx.trigger(preview, "htmx:abort");
+    },
+    { signal },
+  );
   dependents();
 
   return () => {

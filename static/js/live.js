@@ -9,6 +9,8 @@ const PATIENCE = 3000;
 const BODIES = "tbody, [data-live-body]";
 
 const parts = new WeakMap(); // element -> {timer, last, busy, again, held}
+const heard = new Map(); // topic -> when it last changed
+const asked = new WeakMap(); // request of htmx -> when it began
 const canHover = window.matchMedia("(hover: hover)").matches;
 let socket = null;
 let failures = 0;
@@ -217,15 +219,37 @@ function refreshAll() {
   all().forEach(schedule);
 }
 
+const topicsOf = (part) => part.dataset.live.split(/\s+/);
+
 function onMessage(event) {
   const message = JSON.parse(event.data);
+  if (message.type === "listening") {
+    // Something may have changed since the page was made, or while the socket was away.
+    refreshAll();
+  }
   if (message.type !== "changed") {
     return;
   }
   const topics = new Set(message.topics);
+  for (const topic of topics) {
+    heard.set(topic, performance.now());
+  }
   document.dispatchEvent(new CustomEvent("live:changed", { detail: { topics: message.topics } }));
   for (const part of all()) {
-    if (part.dataset.live.split(/\s+/).some((topic) => topics.has(topic))) {
+    if (topicsOf(part).some((topic) => topics.has(topic))) {
+      schedule(part);
+    }
+  }
+}
+
+// What came with an answer may be older than the news that came while it was on its way.
+function onArrival(event) {
+  const since = asked.get(event.detail.xhr);
+  if (since === undefined) {
+    return;
+  }
+  for (const part of all()) {
+    if (topicsOf(part).some((topic) => heard.get(topic) >= since)) {
       schedule(part);
     }
   }
@@ -237,14 +261,10 @@ function connect() {
   socket = new WebSocket(`${scheme}//${location.host}/ws/live/`);
   const mine = socket;
   mine.addEventListener("open", () => {
-    const wasAway = failures > 0;
     failures = 0;
     clearTimeout(chipTimer);
     chipTimer = 0;
     showConnection("");
-    if (wasAway) {
-      refreshAll();
-    }
   });
   mine.addEventListener("message", onMessage);
   mine.addEventListener("close", () => {
@@ -271,6 +291,8 @@ function showConnection(text) {
 /** Keep every element with data-live up to date. */
 export function startLive() {
   connect();
+  document.addEventListener("htmx:beforeRequest", (event) => asked.set(event.detail.xhr, performance.now()));
+  document.addEventListener("htmx:afterSettle", onArrival);
   setInterval(() => {
     if (!document.hidden && !isConnected()) {
       refreshAll();

@@ -50,6 +50,8 @@ async def _socket(
         headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={key}".encode()))
     communicator = WebsocketCommunicator(application, "/ws/live/", headers=headers)
     connected, _code = await communicator.connect()
+    if connected:
+        assert await communicator.receive_json_from(timeout=3) == {"type": "listening"}
     try:
         yield communicator, connected
     finally:
@@ -57,8 +59,6 @@ async def _socket(
 
 
 async def _tell(*topics: str) -> None:
-    # The consumer joins after the handshake.
-    await asyncio.sleep(0.1)
     await get_channel_layer().group_send(GROUP, {"type": "changed", "topics": list(topics)})
 
 
@@ -113,7 +113,6 @@ async def test_the_signed_out_are_refused() -> None:
 async def test_a_page_has_nothing_to_say() -> None:
     _alice, client = await _person("alice", role=Role.ADMIN)
     async with _socket(client) as (socket, _connected):
-        await asyncio.sleep(0.1)
         await socket.send_to(text_data='{"type": "changed", "topics": ["containers"]}')
         assert (await socket.receive_json_from())["code"] == "bad_frame"
 
@@ -125,6 +124,5 @@ async def test_when_signals_are_lost_the_socket_closes(monkeypatch: pytest.Monke
         return
 
     async with _socket(client) as (socket, _connected):
-        await asyncio.sleep(0.05)
         monkeypatch.setattr(get_channel_layer(), "send", lose)
         assert (await socket.receive_json_from(timeout=3))["code"] == "signals"
