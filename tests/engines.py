@@ -243,6 +243,8 @@ class PrivateEngine:
         """Start the daemon and return when it answers. Raises ``EngineTrouble``."""
         self.socket.unlink(missing_ok=True)
         (self.directory / "pid").unlink(missing_ok=True)
+        # A killed helper may be a zombie where nobody buries orphans, and passes for alive.
+        (self.directory / "exec/containerd/containerd.pid").unlink(missing_ok=True)
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 self.command,

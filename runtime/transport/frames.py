@@ -50,7 +50,7 @@ class FrameDecoder:
         channel = self._channel
         chunks: list[Chunk] = []
         parts: list[bytes] = []
-        if self._remaining:
+        if self._remaining and data:
             parts.append(data[: self._remaining])
             position = len(parts[0])
             self._remaining -= position
@@ -67,6 +67,8 @@ class FrameDecoder:
                     chunks.append(Chunk(channel, b"".join(parts)))
                     parts = []
                 channel = found
+            if not size:
+                continue
             stop = position + size
             parts.append(data[position:stop])
             if stop > end:
@@ -77,7 +79,6 @@ class FrameDecoder:
         if position < end:
             self._header = data[position:]
         self._channel = channel
-        payload = b"".join(parts)
-        if payload:
-            chunks.append(Chunk(channel, payload))
+        if parts:
+            chunks.append(Chunk(channel, b"".join(parts)))
         return chunks

@@ -184,7 +184,7 @@ class Wire(asyncio.BufferedProtocol):
 
     async def write(self, data: bytes) -> None:
         """Send; waits while the engine does not take it. Raises ``Terminated``."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing() or self._ended:
             raise Terminated(f"the connection to {self.where} is closed")
         self._send(self._transport, data)
         while not self._may_write:

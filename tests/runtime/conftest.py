@@ -70,7 +70,7 @@ def hash_block(number: int) -> bytes:
 
 def impatient(endpoint: Endpoint, *, read: float) -> Endpoint:
     """The same endpoint with a short limit for answers."""
-    return replace(endpoint, timeouts=replace(endpoint.timeouts, read=read))
+    return replace(endpoint, timeouts=replace(endpoint.timeouts, connect=1.0, read=read))
 
 
 @pytest.fixture

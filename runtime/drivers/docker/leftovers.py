@@ -31,7 +31,7 @@ carries() {
 }
 scan() {
   found=
-  hidden=
+  [ -n "$full" ] && hidden=
   for directory in /proc/[0-9]*; do
     pid=${directory#/proc/}
     [ "$pid" = 1 ] && continue
@@ -43,12 +43,12 @@ scan() {
     case $1 in Z | X) continue ;; esac
     hit=
     case " $known $found " in *" $pid "* | *" $2 "* | *" $4 "*) hit=yes ;; esac
-    if [ -z "$hit" ]; then
+    if [ -z "$hit" ] && [ -n "$full" ]; then
       carries "$directory/environ" && hit=yes
     fi
     if [ -n "$hit" ]; then
       found="$found $pid"
-    elif ! { true; } 2>/dev/null <"$directory/environ"; then
+    elif [ -n "$full" ] && ! { true; } 2>/dev/null <"$directory/environ"; then
       while read -r name uid rest; do
         [ "$name" = Uid: ] && hidden="$hidden $uid"
       done 2>/dev/null <"$directory/status"
@@ -56,9 +56,16 @@ scan() {
   done
 }
 round=0
+# Looking into every environment is slow, byte by byte: first and last only; in between, what is known is watched.
+full=yes
 while :; do
   scan
-  [ -z "$found" ] && break
+  if [ -z "$found" ]; then
+    [ -n "$full" ] && break
+    full=yes
+    continue
+  fi
+  full=
   [ "$round" -ge 40 ] && break
   known="$known $found"
   if [ "$round" = 0 ]; then

@@ -1,0 +1,48 @@
+"""Many streams of one engine at once, and nothing left open afterwards."""
+
+import asyncio
+from pathlib import Path
+
+from runtime import ContainerEngine, ContainerSpec, ExecSpec
+from tests.runtime.conftest import IMAGE
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_hundred_followers_of_one_log(docker: ContainerEngine) -> None:
+    # It lives on for a moment: dockerd 20.10 may drop what a container says just before it ends.
+    container_id = await docker.create_container(
+        ContainerSpec(name="said", image=IMAGE, command=("sh", "-c", "sleep 1; seq 1 1000; sleep 1"))
+    )
+    await docker.start_container(container_id)
+
+    async def follow() -> int:
+        return sum([len(chunk.data) async for chunk in docker.logs(container_id, tty=False, follow=True)])
+
+    async with asyncio.timeout(60):
+        sizes = await asyncio.gather(*(follow() for _ in range(100)))
+    assert set(sizes) == {sum(len(f"{number}\n") for number in range(1, 1001))}
+
+
+async def test_closed_streams_leave_no_files_open(docker: ContainerEngine, box: str) -> None:
+    await docker.ping()
+    before = open_files()
+    for _ in range(5):
+        terminals = await asyncio.gather(*(docker.open_exec(box, ExecSpec(command=("cat",))) for _ in range(4)))
+        for terminal in terminals:
+            await terminal.write(b"x")
+            await terminal.read()
+        logs = docker.logs(box, tty=False, follow=True)
+        waiting = asyncio.ensure_future(anext(logs))
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert all(await asyncio.gather(*(terminal.kill() for terminal in terminals)))
+        for terminal in terminals:
+            await terminal.close()
+    await docker.close()
+    await asyncio.sleep(0.1)
+    assert open_files() <= before
+    await docker.ping()
