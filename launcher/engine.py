@@ -92,7 +92,8 @@ def _install_missing() -> bool:
     """Install what a private engine needs. Returns whether the daemon itself was new."""
     if not system.is_root():
         raise say.Trouble(
-            "No Docker or Podman answers on this machine, and only root can start a private engine (sudo ./pilothouse up)."
+            "No Docker or Podman answers on this machine, "
+            "and only root can start a private engine (sudo ./pilothouse up)."
         )
     packages = [package for tool, package in _TOOLS.items() if not system.has(tool)]
     new = not system.has("dockerd")
