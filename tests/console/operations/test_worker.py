@@ -207,7 +207,8 @@ def test_hostile_text_reaches_the_row_as_text(operation: Operation, handle: Hand
     handle(handler)
     worker.run(operation.pk)
     ended = _reload(operation)
-    assert ended.state == OperationState.FAILED
+    assert (ended.state, ended.error_code) == (OperationState.FAILED, "engine_failure")
+    assert "and half a character" in ended.output
     for text in (ended.output, ended.message, ended.error, str(ended.result)):
         assert "\0" not in text
     assert len(ended.message) <= 500
