@@ -64,20 +64,17 @@ def main() -> int:
         path = running.engine.socket
         starts = Starts(path)
         browser = running.sign_in_first_admin()
-        page = browser.get("/containers/create/").text
-        host = re.search(r'<option value="([0-9a-f-]{36})"', page)
-        if host is None:
-            raise RuntimeError("the create form offers no host")
+        host_id = _wait_for_host(browser)
         engine_new, console_new = _in_turns(
             lambda name: _engine_create(path, starts, name),
-            lambda name: _console_create(browser, starts, name, host=host[1]),
+            lambda name: _console_create(browser, starts, name, host=host_id),
             path=path,
         )
         known = {"engine": _create_stopped(path, "known-engine"), "console": _create_stopped(path, "known-console")}
-        _wait_for_page(browser, host[1], known["console"])
+        _wait_for_page(browser, host_id, known["console"])
         engine_old, console_old = _in_turns(
             lambda _name: _engine_start(path, starts, known["engine"], "known-engine"),
-            lambda _name: _console_start(browser, starts, host[1], known["console"]),
+            lambda _name: _console_start(browser, starts, host_id, known["console"]),
             path=path,
             remove=False,
         )
@@ -170,6 +167,16 @@ def _console_start(browser: Browser, starts: Starts, host: str, container_id: st
         raise RuntimeError(f"the answer does not show it running: {answer.status} {answer.text[:1000]}")
     starts.wait("known-console")
     return taken
+
+
+def _wait_for_host(browser: Browser) -> str:
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        found = re.search(r'<option value="([0-9a-f-]{36})"', browser.get("/containers/create/").text)
+        if found is not None:
+            return found[1]
+        time.sleep(0.2)
+    raise RuntimeError("the create form never offered the engine's host")
 
 
 def _wait_for_page(browser: Browser, host: str, container_id: str) -> None:

@@ -327,16 +327,15 @@ _UNSPOKEN = (
     "ExtraHosts",
     "GroupAdd",
     "Links",
-    "PidMode",
     "Privileged",
     "PublishAllPorts",
     "SecurityOpt",
     "Sysctls",
     "Ulimits",
-    "UsernsMode",
-    "UTSMode",
     "VolumesFrom",
 )
+#: Whose name spaces it shares; "private" and the like share none.
+_SHARED = ("PidMode", "IpcMode", "UsernsMode", "UTSMode")
 
 
 def _left_out(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]:
@@ -346,6 +345,9 @@ def _left_out(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]
             yield _("the host's path %(source)s at %(target)s") % {"source": mount.source, "target": mount.target}
     for name in _UNSPOKEN:
         if host.get(name):
+            yield f"{name} {host[name]}"[:200]
+    for name in _SHARED:
+        if str(host.get(name) or "").startswith(("host", "container:")):
             yield f"{name} {host[name]}"[:200]
     if str(host.get("NetworkMode") or "").startswith("container:"):
         yield _("the network of another container")

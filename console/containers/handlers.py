@@ -258,11 +258,14 @@ def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
 
 
 def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
-    """Whether this operation made the container: its label alone proves nothing, our signature on it does."""
-    labels, operation = detail.container.labels, str(context.operation_id)
-    return labels.get(OPERATION_LABEL) == operation and is_signed(
-        labels.get(SIGNATURE_LABEL, ""), "container", operation
-    )
+    """Whether this operation made the container, or the one that it repeats.
+
+    A label alone proves nothing, our signature on it does.
+    """
+    labels = detail.container.labels
+    made_by = labels.get(OPERATION_LABEL, "")
+    known = {str(operation) for operation in (context.operation_id, context.retry_of) if operation is not None}
+    return made_by in known and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", made_by)
 
 
 async def _adopt(context: OperationContext, spec: ContainerSpec) -> str | None:
@@ -328,7 +331,8 @@ async def _compare(context: OperationContext, spec: ContainerSpec, container_id:
     """Hold what was made against what was asked for; what differs is removed before it ever runs."""
     context.phase("compare", _("Checking what was made"))
     detail = await context.engine.inspect_container(container_id)
-    found = differences(_labelled(context, spec), detail.raw)
+    # Of an adopted one our own labels may name the operation that this one repeats.
+    found = differences(spec if _is_ours(context, detail) else _labelled(context, spec), detail.raw)
     if not found or detail.container.state is not ContainerState.CREATED:
         return
     for difference in found:

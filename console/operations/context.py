@@ -47,8 +47,11 @@ class OperationContext:
         attempt: int,
         engine: ContainerEngine,
         output: str = "",
+        retry_of: UUID | None = None,
     ) -> None:
         self.operation_id = operation_id
+        #: The failed operation that somebody asked for again by this one.
+        self.retry_of = retry_of
         self.arguments = arguments
         self.object_id = object_id
         self.object_name = object_name

@@ -275,6 +275,7 @@ class _Run:
             attempt=operation.attempts,
             engine=gateway.open_engine(endpoint),
             output=operation.output,
+            retry_of=operation.retry_of_id,
         )
         self._loop = asyncio.get_running_loop()
         # A task of its own, begun before anybody can cancel it: so the handler gets to its first wait, and cleans up.

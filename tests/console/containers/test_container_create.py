@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -13,7 +15,7 @@ from console.accounts.models import User
 from console.audit.models import AuditEvent
 from console.containers import handlers
 from console.containers.services import create_container
-from console.containers.specs import OPERATION_LABEL, SIGNATURE_LABEL
+from console.containers.specs import OPERATION_LABEL, SIGNATURE_LABEL, to_arguments
 from console.gateway import (
     Conflict,
     ContainerSpec,
@@ -27,7 +29,9 @@ from console.gateway import (
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer, ObservedNetwork
 from console.lib.crypto import signature
+from console.operations.context import OperationContext
 from console.operations.models import Operation
+from console.operations.services import retry_operation
 from runtime.testing import FakeEngine
 from tests.console.containers.conftest import changes
 
@@ -338,6 +342,61 @@ def test_what_the_same_operation_made_before_is_adopted(
     operation.refresh_from_db()
     assert (operation.state, operation.object_id) == ("succeeded", made.container_id)
     assert changes(engine) == ["start_container"]
+
+
+def test_a_retry_goes_on_with_the_container_that_was_kept(
+    alice: User,
+    send: Callable[..., Operation],
+    make_container: Callable[..., ObservedContainer],
+    ask: Callable[..., Any],
+    run_operations: Callable[[], None],
+) -> None:
+    other = make_container("other", ports=(PublishedPort(container_port=80, host_port=8080),))
+    failed = send(port_host=["8080"], port_container=["80"])
+    assert failed.error_code == "port_taken"
+    ask("stop_container", other.container_id)
+
+    retried = retry_operation(actor=alice, operation=failed)
+    run_operations()
+
+    retried.refresh_from_db()
+    assert (retried.state, retried.object_id) == ("succeeded", failed.object_id), retried.error
+    assert ObservedContainer.objects.get(name="web-1").state == "running"
+
+
+@pytest.mark.parametrize("step", ["create_container", "start_container"])
+async def test_what_a_cancelled_create_made_is_removed(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    engine = FakeEngine()
+    context = OperationContext(
+        operation_id=uuid4(),
+        arguments={
+            "spec": to_arguments(ContainerSpec(name="web-1", image="starter:latest", command=("sleep", "1000"))),
+            "pull": "never",
+            "start": True,
+        },
+        object_id="",
+        object_name="web-1",
+        attempt=1,
+        engine=engine,
+    )
+    reached = asyncio.Event()
+    original = getattr(engine, step)
+
+    async def never_answer(*arguments: Any, **options: Any) -> Any:
+        if step == "create_container":
+            # The engine has done it; only its answer never comes.
+            await original(*arguments, **options)
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(engine, step, never_answer)
+    task = asyncio.ensure_future(handlers.create(context))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert not engine._containers
 
 
 def test_a_reply_that_was_lost_does_not_make_a_second_one(
