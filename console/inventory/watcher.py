@@ -53,6 +53,8 @@ STOP_WITHIN: Final = 1.5
 LONGEST_PAUSE: Final = 15.0
 #: The same container is asked for at most four times a second.
 REST_PER_CONTAINER: Final = 0.25
+#: Engines tell of a change up to 26 ms before their own list shows it: so each is asked for once more after this.
+CONFIRM_AFTER: Final = 0.1
 #: After each round: the first event is answered at once, those behind it together.
 REST: Final = 0.05
 REST_IN_STORM: Final = 1.0
@@ -116,8 +118,6 @@ class Marks:
 
     everything: bool = True
     containers: set[str] = field(default_factory=set)
-    #: Those of them that an event told of. Engines tell before their own list knows, so these are asked for twice.
-    told: set[str] = field(default_factory=set)
     ended_by_request: set[str] = field(default_factory=set)
     images: bool = False
     volumes: bool = False
@@ -168,11 +168,9 @@ class Marks:
         if len(self.containers) >= MOST_MARKED:
             # One full list tells as much, in a memory that does not grow.
             self.containers.clear()
-            self.told.clear()
             self.everything = True
         if not self.everything:
             self.containers.add(container_id)
-            self.told.add(container_id)
 
 
 class HostWatch:
@@ -185,6 +183,8 @@ class HostWatch:
         self._seen = seen
         self._marks = Marks()
         self._quiet_until: dict[str, float] = {}
+        #: When to ask a second time for a container that an event told of.
+        self._confirm_at: dict[str, float] = {}
         self._list_due = 0.0
         self._reached_at = 0.0
         self._log = logger.bind(host=host.name, host_id=str(host.id))
@@ -296,11 +296,10 @@ class HostWatch:
             due = self._list_due
             if marks.everything or marks.images or marks.volumes or marks.networks or now >= due:
                 return
-            if marks.containers:
-                next_at = min(self._quiet_until.get(name, now) for name in marks.containers)
-                if next_at <= now:
-                    return
-                due = min(due, next_at)
+            waiting = [*(self._quiet_until.get(name, now) for name in marks.containers), *self._confirm_at.values()]
+            if waiting and min(waiting) <= now:
+                return
+            due = min(due, *waiting) if waiting else due
             marks.wake.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
@@ -309,10 +308,9 @@ class HostWatch:
     async def _ask_for_everything(self, engine: ContainerEngine, info: EngineInfo | None) -> None:
         marks = self._marks
         marks.everything = marks.images = marks.volumes = marks.networks = False
-        # What events told of just now may not be in this list yet.
-        marks.containers = set(marks.told)
-        marks.told.clear()
-        ended, marks.ended_by_request = marks.ended_by_request, marks.ended_by_request & marks.containers
+        fresh, marks.containers = marks.containers, set()
+        ended, marks.ended_by_request = marks.ended_by_request, marks.ended_by_request & fresh
+        self._confirm_at = dict.fromkeys(fresh, asyncio.get_running_loop().time() + CONFIRM_AFTER)
         asked_at = timezone.now()
         containers = await engine.list_containers()
         if info is None:
@@ -338,14 +336,16 @@ class HostWatch:
 
     async def _ask_for_marked(self, engine: ContainerEngine, now: float) -> None:
         marks = self._marks
-        ready = {name for name in marks.containers if self._quiet_until.get(name, 0.0) <= now}
+        fresh = {name for name in marks.containers if self._quiet_until.get(name, 0.0) <= now}
+        ready = fresh | {name for name, due in self._confirm_at.items() if due <= now}
         if ready:
-            again = ready & marks.told
-            marks.told -= again
-            marks.containers -= ready - again
+            marks.containers -= fresh
             ended = marks.ended_by_request & ready
-            marks.ended_by_request -= ended - again
-            self._quiet_until.update(dict.fromkeys(ready, now + REST_PER_CONTAINER))
+            marks.ended_by_request -= ended - fresh
+            for name in ready:
+                self._confirm_at.pop(name, None)
+            self._confirm_at.update(dict.fromkeys(fresh, now + CONFIRM_AFTER))
+            self._quiet_until.update(dict.fromkeys(fresh, now + REST_PER_CONTAINER))
             asked_at = timezone.now()
             containers = await engine.list_containers(container_ids=sorted(ready))
             await self._database(
