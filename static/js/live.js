@@ -34,7 +34,7 @@ function stateOf(part) {
 
 // Somebody is in the middle of something inside.
 function isInUse(part) {
-  if (part.querySelector(":popover-open, dialog[open]") || part.contains(document.activeElement?.closest("select"))) {
+  if (part.querySelector(".menu:popover-open, dialog[open]") || part.contains(document.activeElement?.closest("select"))) {
     return true;
   }
   const menus = [...document.querySelectorAll(".menu:popover-open")];

@@ -19,6 +19,10 @@ const callbacks = {
     if ((name === "checked" || name === "value") && node.matches("input, textarea") && isTouched(node)) {
       return false;
     }
+    // Where an open popover lies is the browser's business.
+    if (name === "style" && node.matches(":popover-open")) {
+      return false;
+    }
     if (name === "aria-expanded" && node.matches("[data-menu], [data-popup]")) {
       return false;
     }
@@ -30,7 +34,8 @@ const callbacks = {
 export function morph(target, content, style) {
   return Idiomorph.morph(target, content, {
     morphStyle: style,
-    ignoreActiveValue: true,
+    // Only where somebody types: it would keep what stands in a focused button as well.
+    ignoreActiveValue: document.activeElement?.matches("input, textarea, select") ?? false,
     restoreFocus: true,
     callbacks,
   });

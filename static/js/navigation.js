@@ -57,8 +57,17 @@ function markCurrent() {
   }
 }
 
+// On a phone the tabs of an object do not all fit.
+function showCurrentTab() {
+  for (const tab of document.querySelectorAll(".tabbar [aria-current]")) {
+    const bar = tab.parentElement;
+    bar.scrollLeft = tab.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+  }
+}
+
 function arrive(source) {
   markCurrent();
+  showCurrentTab();
   const main = document.getElementById("main");
   const samePage = new URL(from).pathname === location.pathname;
   from = location.href;
@@ -147,6 +156,7 @@ function beforeSwap(event) {
 export function startNavigation() {
   history.scrollRestoration = "manual";
   markCurrent();
+  showCurrentTab();
 
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.verb !== "get") {
@@ -197,6 +207,7 @@ export function startNavigation() {
     endBar();
     from = location.href;
     markCurrent();
+    showCurrentTab();
     content().scrollTop = positions.get(location.href) ?? 0;
     document.querySelector("#main h1")?.focus({ preventScroll: true });
     announce(document.title);
