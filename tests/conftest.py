@@ -29,6 +29,8 @@ def data_dir() -> Path:
 def _quick_parts(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords hash quickly, signals stay in the process, pages need no collected static files, views no worker."""
     monkeypatch.setattr("console.operations.services.PATIENCE", 0.0)
+    # Or connections of the sockets' threads would outlive the test database.
+    monkeypatch.setattr("console.lib.websocket.KEEP_CONNECTION", 0.0)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # type: ignore[attr-defined]
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}  # type: ignore[attr-defined]
     settings.STORAGES = {  # type: ignore[attr-defined]

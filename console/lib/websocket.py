@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -47,20 +48,24 @@ FAILED: Final = 1011
 TOO_LARGE: Final = 1009
 
 TEXT_LIMIT: Final = 16 * 1024
+#: Seconds for which a thread of the sockets keeps a database connection that it does not use.
+KEEP_CONNECTION = 60.0
 
 # Rights are asked in threads of their own: pages must not wait for sockets, nor sockets for pages.
 _executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sockets")
 
 
 async def in_database(work: Callable[[], Result]) -> Result:
-    """Run ``work``, which uses the database, in the sockets' own threads."""
+    """Run ``work``, which uses the database, in the sockets' own threads. They are few and keep their connections."""
 
     def run() -> Result:
         close_old_connections()
         try:
             return work()
         finally:
-            close_old_connections()
+            for connection in connections.all(initialized_only=True):
+                connection.close_at = time.monotonic() + KEEP_CONNECTION
+                connection.close_if_unusable_or_obsolete()
 
     return await sync_to_async(run, thread_sensitive=False, executor=_executor)()
 

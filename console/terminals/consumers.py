@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.audit.services import record_refusal
 from console.containers.access import access_container
-from console.gateway import BackendError, Chunk, ContainerDetail, ContainerEngine, Terminal, Window, open_engine
+from console.gateway import BackendError, Chunk, ContainerEngine, Terminal, Window, open_engine
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, UNKNOWN, Refusal, StreamConsumer, in_database
@@ -46,6 +46,10 @@ _END_REASONS: Final = {
     "too_large": "the browser sent a frame that is too large",
 }
 
+
+#: Whether containers have a TTY, by their full id.
+_ttys: dict[str, bool] = {}
+MOST_TTYS: Final = 10_000
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -206,7 +210,7 @@ class TerminalConsumer(WindowedStream):
             if detail.tty:
                 await terminal.resize(columns=frame.columns, rows=frame.rows)
             return terminal
-        spec = shells.exec_spec(session.parameters, session_id=str(session.pk), columns=frame.columns, rows=frame.rows)
+        spec = shells.exec_spec(session.parameters, marker=session.marker, columns=frame.columns, rows=frame.rows)
         return await self.engine.open_exec(session.container_id, spec)
 
     def _opened(self) -> Terminal:
@@ -374,11 +378,19 @@ class LogsConsumer(WindowedStream):
         target = form.cleaned_data
         await self.access(host_id=target["host"], container_id=target["container"], action="container.logs")
         try:
-            detail: ContainerDetail = await self.engine.inspect_container(target["container"])
+            tty = await self._has_tty(target["container"])
         except BackendError as error:
             raise self.failure(error) from error
-        self._chunks = self.engine.logs(target["container"], tty=detail.tty, **form.arguments())
-        await self.send_control({"type": "opened", "tty": detail.tty, "window": self.window.limit})
+        self._chunks = self.engine.logs(target["container"], tty=tty, **form.arguments())
+        await self.send_control({"type": "opened", "tty": tty, "window": self.window.limit})
+
+    async def _has_tty(self, container_id: str) -> bool:
+        """Whether the log is one channel: settled when a container is made, so the engine is asked once."""
+        if container_id not in _ttys:
+            if len(_ttys) >= MOST_TTYS:
+                _ttys.clear()
+            _ttys[container_id] = (await self.engine.inspect_container(container_id)).tty
+        return _ttys[container_id]
 
     async def pump(self) -> None:
         """Send as fast as the browser takes it; no rest: the engine's socket buffer is small."""

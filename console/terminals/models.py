@@ -27,7 +27,7 @@ class TerminalKind(models.TextChoices):
 
 
 class TerminalSession(models.Model):
-    """One terminal. Its id is the marker in the environment of every process it starts."""
+    """One terminal. Its marker is in the environment of every process it starts."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="terminals")
@@ -42,7 +42,8 @@ class TerminalSession(models.Model):
     ticket_until = models.DateTimeField()
     session_key = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=10, choices=TerminalState.choices, default=TerminalState.ISSUED)
-    exec_id = models.CharField(max_length=64, blank=True)
+    #: Of the web process that has it open: one that dies leaves all that it held.
+    holder = models.CharField(max_length=32, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     opened_at = models.DateTimeField(null=True)
     #: Renewed by the web process that holds it; after it, the reaper ends what is left.
@@ -57,3 +58,8 @@ class TerminalSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.container_name}"
+
+    @property
+    def marker(self) -> str:
+        """What every process of the session has in its environment; contains the session's id and the holder."""
+        return f"{self.pk}.{self.holder}"

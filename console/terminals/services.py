@@ -34,6 +34,9 @@ REAP_PATIENCE = timedelta(days=1)
 #: Killing looks at every process of a container: a hundred at once would stand in each other's way.
 KILLS_AT_ONCE = 4
 
+#: This process, among those that hold sessions.
+HOLDER = secrets.token_hex(16)
+
 _reaping = threading.Lock()
 
 ACTIONS = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
@@ -92,7 +95,7 @@ def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> TerminalSess
         ticket_until__gt=now,
         person=actor,
         session_key=session_key,
-    ).update(state=TerminalState.OPEN, opened_at=now, lease_until=now + LEASE)
+    ).update(state=TerminalState.OPEN, opened_at=now, lease_until=now + LEASE, holder=HOLDER)
     if opened != 1:
         raise TicketSpent
     return TerminalSession.objects.select_related("host").get(ticket_hash=_hash(ticket))
@@ -142,8 +145,13 @@ def reap_sessions() -> int:
         )
         if not left:
             return 0
+        alive = set(
+            TerminalSession.objects.filter(state=TerminalState.OPEN, lease_until__gte=now).values_list(
+                "holder", flat=True
+            )
+        )
         reaped = 0
-        for session, clean in submit(lambda: _kill_all(left)).result():
+        for session, clean in submit(lambda: _kill_all(left, alive=alive)).result():
             if clean or (session.lease_until is not None and session.lease_until < now - REAP_PATIENCE):
                 reaped += end_session(session_id=session.pk, reason="the web process ended", component="reaper")
         return reaped
@@ -151,22 +159,30 @@ def reap_sessions() -> int:
         _reaping.release()
 
 
-async def _kill_all(sessions: list[TerminalSession]) -> list[tuple[TerminalSession, bool]]:
-    """Kill beside each other, a few on each host, so that neither a hundred nor a dead host takes its minute."""
+async def _kill_all(sessions: list[TerminalSession], *, alive: set[str]) -> list[tuple[TerminalSession, bool]]:
+    """Kill beside each other, a few on each host, so that neither a hundred nor a dead host takes its minute.
+
+    What one dead process held in one container is killed in one go, by its name within the markers.
+    """
     turns = {session.host_id: asyncio.Semaphore(KILLS_AT_ONCE) for session in sessions}
+    kills: dict[tuple[UUID, str, str], list[TerminalSession]] = {}
+    for session in sessions:
+        whole = session.holder if session.holder and session.holder not in alive else session.marker
+        kills.setdefault((session.host_id, session.container_id, whole), []).append(session)
 
-    async def kill(session: TerminalSession) -> tuple[TerminalSession, bool]:
-        async with turns[session.host_id]:
-            return session, await _kill(session)
+    async def kill(marker: str, together: list[TerminalSession]) -> list[tuple[TerminalSession, bool]]:
+        async with turns[together[0].host_id]:
+            clean = await _kill(together[0], marker=marker)
+        return [(session, clean) for session in together]
 
-    return await asyncio.gather(*(kill(session) for session in sessions))
+    found = await asyncio.gather(*(kill(marker, together) for (_host, _container, marker), together in kills.items()))
+    return [pair for pairs in found for pair in pairs]
 
 
-async def _kill(session: TerminalSession) -> bool:
-    if session.kind == TerminalKind.ATTACH:
-        return True
+async def _kill(session: TerminalSession, *, marker: str) -> bool:
+    """End what carries ``marker`` in the session's container. A main process carries none: it is never touched."""
     try:
-        return await open_engine(session.host.endpoint).kill_execs(session.container_id, marker=str(session.pk))
+        return await open_engine(session.host.endpoint).kill_execs(session.container_id, marker=marker)
     except NotFound:
         return True  # the container is gone, and with it every process
     except BackendError as error:

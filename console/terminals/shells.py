@@ -30,8 +30,8 @@ LONGEST_REFUSAL: Final = 600
 MARKER_VARIABLE: Final = "PILOTHOUSE_TERMINAL"
 
 
-def exec_spec(parameters: dict[str, Any], *, session_id: str, columns: int, rows: int) -> ExecSpec:
-    """Return what the engine is asked to run. The session's id in the environment marks every process it starts."""
+def exec_spec(parameters: dict[str, Any], *, marker: str, columns: int, rows: int) -> ExecSpec:
+    """Return what the engine is asked to run. ``marker`` in the environment marks every process it starts."""
     command = parameters.get("command")
     return ExecSpec(
         command=tuple(command) if command else _FIND_SHELL,
@@ -41,7 +41,7 @@ def exec_spec(parameters: dict[str, Any], *, session_id: str, columns: int, rows
             ("TERM", "xterm-256color"),
             ("COLORTERM", "truecolor"),
             ("LANG", "C.UTF-8"),
-            (MARKER_VARIABLE, session_id),
+            (MARKER_VARIABLE, marker),
         ),
         columns=columns,
         rows=rows,

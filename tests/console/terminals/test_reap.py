@@ -65,7 +65,7 @@ def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engine) ->
     left = session(host, alice, lease_ago=1)
     reap()
     left.refresh_from_db()
-    assert engines.killed == [str(left.pk)]
+    assert engines.killed == [left.marker]
     assert (left.state, left.end_reason) == (TerminalState.ENDED, "the web process ended")
     event = AuditEvent.objects.get()
     assert event.actor_name == "system:reaper"
@@ -107,15 +107,25 @@ def test_one_host_that_is_away_does_not_keep_the_others_waiting(host: Host, alic
     second = session(host, alice, lease_ago=1)
     engines.answer = Unreachable("away")
     reap()
-    assert set(engines.killed) == {str(first.pk), str(second.pk)}
+    assert set(engines.killed) == {first.marker, second.marker}
 
 
-def test_the_main_process_is_never_killed(host: Host, alice: User, engines: Engine) -> None:
-    attached = session(host, alice, lease_ago=1, kind="attach")
+def test_what_one_process_left_in_a_container_goes_together(host: Host, alice: User, engines: Engine) -> None:
+    for _session in range(3):
+        session(host, alice, lease_ago=1, holder="f" * 32)
+    session(host, alice, lease_ago=1, holder="f" * 32, container_id="b" * 64)
     reap()
-    attached.refresh_from_db()
-    assert engines.killed == []
-    assert attached.state == TerminalState.ENDED
+    assert engines.killed == ["f" * 32, "f" * 32]
+    assert not TerminalSession.objects.exclude(state=TerminalState.ENDED).exists()
+
+
+def test_a_process_that_lives_keeps_its_other_sessions(host: Host, alice: User, engines: Engine) -> None:
+    lost = session(host, alice, lease_ago=1, holder="f" * 32)
+    held = session(host, alice, lease_ago=-20, holder="f" * 32)
+    reap()
+    held.refresh_from_db()
+    assert engines.killed == [lost.marker]
+    assert held.state == TerminalState.OPEN
 
 
 def test_a_ticket_that_nobody_used_is_forgotten(host: Host, alice: User, engines: Engine) -> None:
