@@ -227,6 +227,22 @@ def test_an_empty_list_says_what_to_do_first(get: Callable[..., str], host: Host
     assert "/containers/create/" in page
 
 
+def test_the_first_container_brings_the_whole_list(get: Callable[..., str], host: Host, observe: Observe) -> None:
+    assert 'id="containers" data-live="containers hosts"' in get()
+    observe("web-1")
+
+    page = get(headers={"HX-Request": "true", "HX-Target": "containers"})
+
+    assert 'id="containers"' in page
+    assert 'id="container-search"' in page
+
+
+def test_a_list_that_became_empty_does_not_speak_of_filters(get: Callable[..., str], host: Host) -> None:
+    page = get(headers={"HX-Request": "true", "HX-Target": "list"})
+
+    assert "No containers any more" in page
+
+
 def test_without_hosts_it_leads_to_adding_one(get: Callable[..., str]) -> None:
     assert "/hosts/add/" in get()
 
