@@ -74,9 +74,10 @@ def main() -> int:
 
 def _site(running: Console) -> Site:
     browser = running.sign_in_first_admin()
-    host = re.search(r'<option value="([0-9a-f-]{36})"', browser.get("/containers/create/").text)
+    page = browser.get("/containers/create/")
+    host = re.search(r'<option value="([0-9a-f-]{36})"', page.text)
     if host is None:
-        raise RuntimeError("the create form offers no host")
+        raise RuntimeError(f"the create form offers no host: {page.status} {page.text[:1000]}")
     container_id = _start(running, "bench-terminal", ["sleep", "100000"])
     _wait_for_page(browser, host[1], container_id)
     return Site(running, browser, host[1], container_id)

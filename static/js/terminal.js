@@ -10,6 +10,7 @@
  * @typedef {{type: "opened", session: string, tty: boolean, window: number}} Opened
  * @typedef {{type: "exit", code: number|null}} Exit
  * @typedef {{type: "pong", at: number}} Pong
+ * @typedef {{type: "taken", bytes: number}} Taken
  * @typedef {{type: "choose", message: string, next_step: string, commands: string[]}} Choose
  * @typedef {{type: "error", code: string, message: string, next_step: string}} Problem
  */
