@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis
 from django.core.cache import cache
 from django.db import OperationalError
 from django.test import Client
@@ -99,6 +100,8 @@ def test_before_anything_has_started_it_is_not_ready(client: Client) -> None:
 
 def test_a_redis_that_is_away_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
+    nobody = redis.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.5)
+    monkeypatch.setattr(health, "_redis", lambda: nobody)
     assert health._redis_state() == "dead"
 
 
