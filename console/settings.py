@@ -206,7 +206,14 @@ TEMPLATES = [
 DATABASES = {"default": _database(ENVIRONMENT.database_url, data_dir=DATA_DIR)}
 
 # Rate limits and the like live in the database: they must hold while Redis is away.
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+        # The default of 300 rows would throw heartbeats and counts of attempts away.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+}
 
 REDIS_URL = ENVIRONMENT.redis_url or f"unix://{DATA_DIR / 'redis' / 'redis.sock'}"
 
