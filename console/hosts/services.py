@@ -129,6 +129,8 @@ def remove_host(*, actor: User, host: Host, origin: Origin | None = None) -> Non
     """Forget a host and what was seen on it. Nothing on the machine itself is touched."""
     host_id = host.id
     with transaction.atomic():
+        # Who writes what it holds takes this lock as well: nothing may be added while it goes.
+        Host.objects.select_for_update().filter(id=host_id).first()
         record(
             actor=actor,
             action="host.remove",

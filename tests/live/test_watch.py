@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import connections
 
 from console import gateway
 from console.gateway import ContainerEngine, ContainerSpec, Endpoint, Timeouts
@@ -30,6 +31,13 @@ pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True)]
 
 _IMAGE = "watched:latest"
 _SPEC = ContainerSpec(name="web", image=_IMAGE, command=("sleep", "1000"), labels=(("team", "blue"),))
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_connection() -> Iterator[None]:
+    """The thread behind `sync_to_async` keeps its connection, and a database in use cannot be dropped."""
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from console.gateway import Container, ContainerState
+from console.gateway import Container, ContainerState, Event
 
 CREATED_AT = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
@@ -31,6 +32,11 @@ def container(key: str, **values: Any) -> Container:
         "created_at": CREATED_AT,
     }
     return Container(**{**given, **values})
+
+
+def event_of(kind: str, action: str, object_id: str, **attributes: str) -> Event:
+    """What an engine announces."""
+    return Event(kind=kind, action=action, object_id=object_id, attributes=attributes, occurred_at=timezone.now())
 
 
 @pytest.fixture

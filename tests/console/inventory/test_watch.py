@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
-from django.utils import timezone
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.db import connections
 
 from console import gateway
 from console.accounts.models import User
@@ -29,8 +29,9 @@ from console.hosts.models import Host, HostState
 from console.hosts.services import edit_host, remove_host
 from console.inventory import lease, services, watcher
 from console.inventory.models import ObservedContainer, ObservedImage, ObservedVolume, Rank, WatchLease
-from console.inventory.watcher import Marks, Watch
+from console.inventory.watcher import Watch
 from runtime.testing import FailingEngine, FakeEngine, NeverEngine
+from tests.console.inventory.conftest import event_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,6 +43,13 @@ def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same watch with a shorter breath."""
     for name, value in {"HOSTS_EVERY": 0.05, "PING_EVERY": 0.1, "PING_LIMIT": 0.3, "LONGEST_PAUSE": 0.2}.items():
         monkeypatch.setattr(watcher, name, value)
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_connection() -> Iterator[None]:
+    """The thread behind `sync_to_async` keeps its connection, and a database in use cannot be dropped."""
+    yield
+    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
 
 
 @pytest.fixture
@@ -370,49 +378,6 @@ async def test_a_host_whose_key_is_lost_is_told_so(engines: dict[str, FakeEngine
         await eventually(lambda: Host.objects.values_list("cause", flat=True).get(id=host.id) == "secret_lost")
 
 
-def event(kind: str, action: str, object_id: str, **attributes: str) -> Event:
-    return Event(kind=kind, action=action, object_id=object_id, attributes=attributes, occurred_at=timezone.now())
-
-
-def test_a_storm_of_events_takes_no_memory() -> None:
-    marks = Marks(everything=False)
-    for number in range(20_000):
-        marks.take_event(event("container", "kill", f"{number:064x}", signal="9"))
-    assert len(marks.containers) <= watcher.MOST_MARKED
-    assert len(marks.ended_by_request) <= watcher.MOST_MARKED
-    assert marks.everything
-
-
-def test_the_same_container_is_marked_once() -> None:
-    marks = Marks(everything=False)
-    for _number in range(1000):
-        marks.take_event(event("container", "start", "a" * 64))
-    assert marks.containers == {"a" * 64}
-    assert not marks.everything
-
-
-@pytest.mark.parametrize(
-    ("kind", "action"),
-    [
-        ("container", "exec_start: sh"),
-        ("container", "exec_die"),
-        ("container", "top"),
-        ("image", "push"),
-        ("volume", "mount"),
-    ],
-)
-def test_what_changes_nothing_we_show_is_not_asked_about(kind: str, action: str) -> None:
-    marks = Marks(everything=False)
-    marks.take_event(event(kind, action, "a" * 64))
-    assert not marks
-
-
-def test_a_network_marks_the_container_it_was_connected_to() -> None:
-    marks = Marks(everything=False)
-    marks.take_event(event("network", "connect", "n" * 64, container="c" * 64))
-    assert marks.containers == {"c" * 64}
-
-
 class StormyEngine(FakeEngine):
     """Says of one container that it changed, as fast as it can be heard."""
 
@@ -420,7 +385,7 @@ class StormyEngine(FakeEngine):
         container_id = next(iter(self._containers))
         while True:
             for _number in range(50):
-                yield event("container", "rename", container_id)
+                yield event_of("container", "rename", container_id)
             await asyncio.sleep(0.01)
 
 
