@@ -275,7 +275,7 @@ function connect() {
     if (!chipTimer) {
       chipTimer = setTimeout(() => showConnection(gettext("Reconnecting…")), PATIENCE);
     }
-    const pause = Math.min(15000, 400 * 2 ** Math.min(failures, 6)) * (0.7 + Math.random() * 0.6);
+    const pause = Math.min(8000, 400 * 2 ** Math.min(failures, 6)) * (0.7 + Math.random() * 0.6);
     reconnectTimer = setTimeout(connect, pause);
   });
 }
