@@ -213,7 +213,7 @@ class Wire(asyncio.BufferedProtocol):
     ) -> tuple[Head, bytes]:
         """Ask and read the whole answer; the connection stays open for the next. Default timeout: ``read``."""
         async with self._limited(timeout):
-            await self._send_request(method, path, body, upgrade=False)
+            await self.send_request(method, path, body=body)
             head = await self._read_head()
             return head, await self._read_body(head)
 
@@ -225,7 +225,7 @@ class Wire(asyncio.BufferedProtocol):
         Bytes that came with the handshake are kept and read first.
         """
         async with self._limited(timeout):
-            await self._send_request("POST", path, body, upgrade=True)
+            await self.send_request("POST", path, body=body, upgrade=True)
             head = await self._read_head()
             if head.status == 101 or (head.status == 200 and "content-length" not in head.headers):
                 return head, b""
@@ -234,7 +234,10 @@ class Wire(asyncio.BufferedProtocol):
     def _limited(self, timeout: float | None) -> _Limit:
         return _Limit(self.where, self._timeout if timeout is None else timeout)
 
-    async def _send_request(self, method: str, path: str, body: Mapping[str, Any] | None, *, upgrade: bool) -> None:
+    async def send_request(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, upgrade: bool = False
+    ) -> None:
+        """Send a request; what comes back is the caller's to read."""
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", "User-Agent: pilothouse"]
         if upgrade:

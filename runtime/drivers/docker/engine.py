@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from runtime.containers import (
     Container,
@@ -45,6 +46,7 @@ from runtime.errors import (
     Unsupported,
 )
 from runtime.streams import Channel, Chunk, Terminal
+from runtime.transport.bulk import BulkAnswer
 from runtime.transport.frames import FrameDecoder
 from runtime.transport.http import Answer, Body, HttpTransport, StreamedAnswer
 from runtime.transport.upgrade import Wire, open_wire
@@ -286,18 +288,27 @@ class DockerEngine:
             parameters["since"] = f"{since:.6f}"
         if until is not None:
             parameters["until"] = f"{until:.6f}"
-        path = f"/containers/{serialise.segment(container_id)}/logs"
-        async with self._stream("GET", path, parameters=parameters, timeout=None if follow else _LOG_SILENCE) as answer:
-            if tty:
-                while data := await answer.read():
-                    yield Chunk(Channel.STDOUT, data)
-                return
+        path = f"{await self._prefix()}/containers/{serialise.segment(container_id)}/logs?{urlencode(parameters)}"
+        wire = await self._open_wire()
+        try:
+            answer = BulkAnswer(wire)
+            await answer.ask(path, timeout=self._endpoint.timeouts.read)
+            if answer.status != 200:
+                raise self._refusal(
+                    answer.status, await answer.read_all(limit=1024 * 1024, timeout=self._endpoint.timeouts.read)
+                )
+            silence = None if follow else _LOG_SILENCE
             decoder = FrameDecoder()
-            while data := await answer.read():
-                for chunk in decoder.feed(data):
-                    yield chunk
+            while data := await answer.read(timeout=silence):
+                if tty:
+                    yield Chunk(Channel.STDOUT, data)
+                else:
+                    for chunk in decoder.feed(data):
+                        yield chunk
             if not decoder.complete:
                 raise Terminated("the engine cut the log in the middle of a frame")
+        finally:
+            wire.close()
 
     async def stats(self, container_id: str) -> AsyncIterator[Stats]:
         """``GET /containers/{id}/stats?stream=1``; ends when the container is not running. Raises ``NotFound``."""

@@ -60,7 +60,7 @@ async def test_timestamps(engine: ContainerEngine, run: Run) -> None:
 
 
 async def test_following_waits_for_more_and_ends_with_the_container(engine: ContainerEngine, run: Run) -> None:
-    container_id = await run("sh", "-c", "echo first; sleep 0.7; echo second; sleep 0.5")
+    container_id = await run("sh", "-c", "echo first; sleep 0.7; echo second; sleep 1")
     assert (await collect(engine, container_id, follow=True))[Channel.STDOUT] == b"first\nsecond\n"
 
 
