@@ -125,6 +125,8 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
 
 def up(options: Options) -> int:
     """Run the console until a signal. Returns the exit code; raises :class:`say.Trouble` when it cannot start."""
+    if options.json_logs:
+        say.use_json()
     data_dir = DataDir.open(options.data_dir)
     url = public_url(options)
     with claim(data_dir, public_url=url):
@@ -181,13 +183,15 @@ class _Console:
         if not await _until(self._web_answers, timeout=_WEB_TIMEOUT):
             say.warning(f"The web process does not answer after {_WEB_TIMEOUT:.0f} s; its lines above say why.")
             return
-        say.line(f"\nPilothouse is ready: {self.url}")
+        say.line("")
+        say.line(f"Pilothouse is ready: {self.url}")
         code, lines = await supervisor.run_once(self._manage("bootstrap_link"))
         if code != 0:
             say.warning("The link for the first admin could not be made:\n    " + "\n    ".join(lines[-10:]))
         for link in (line.strip() for line in lines if line.startswith(("http://", "https://"))):
             say.line(f"Create the first admin with this link, which works once: {link}")
-        say.line("Stop with Ctrl+C.\n")
+        say.line("Stop with Ctrl+C.")
+        say.line("")
         if self.engine is not None:
             await self._introduce(supervisor, chosen=self.engine)
 

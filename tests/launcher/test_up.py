@@ -68,10 +68,11 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
 
 
 def test_it_says_where_it_is_and_how_to_begin(up: _Up) -> None:
-    events = [json.loads(line) for line in up.said().splitlines() if line.startswith("{")]
-    assert any(event["process"] == "watch" for event in events)
-    assert f"Pilothouse is ready: {up.url}" in up.said()
-    link = re.search(r"first admin with this link, which works once: (\S+)", up.said())
+    events = [json.loads(line) for line in up.said().splitlines()]
+    assert {"launcher", "watch", "worker"} <= {event["process"] for event in events}
+    told = [event["event"] for event in events if event["process"] == "launcher"]
+    assert f"Pilothouse is ready: {up.url}" in told
+    link = re.search(r"first admin with this link, which works once: (\S+)", "\n".join(told))
     assert link is not None
     assert link[1].startswith(up.url)
     assert up.get(link[1].removeprefix(up.url))[0] == 200
@@ -132,7 +133,7 @@ def test_ctrl_c_leaves_nothing_and_the_next_start_is_quick(up: _Up) -> None:
     # Twice the limit: the rest of the suite runs on the same two cores. By itself it takes two seconds.
     assert time.monotonic() - started < 2 * STOP_TIMEOUT
     assert not any(map(is_alive, family))
-    assert up.said().rstrip().endswith("Stopped.")
+    assert json.loads(up.said().splitlines()[-1])["event"] == "Stopped."
 
     up.start()
     wait_for(lambda: up.get("/accounts/login/")[0] == 200, timeout=60)
