@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Console
 from tests.browser.pages import row_of
@@ -46,6 +46,12 @@ def open_in_dock(page: Page, kind: str) -> None:
         [kind, json.dumps({"host": host, "container": container})],
     )
     expect(page.get_by_role("tab", name=f"{kind} of the box")).to_be_visible()
+
+
+def height_of(locator: Locator) -> float:
+    box = locator.bounding_box()
+    assert box is not None
+    return box["height"]
 
 
 def test_a_visit_replaces_the_main_part_only(page: Page) -> None:
@@ -96,9 +102,9 @@ def test_the_dock_survives_visits_and_a_reload(page: Page) -> None:
 def test_the_keyboard_reaches_size_and_tabs_of_the_dock(page: Page) -> None:
     open_in_dock(page, "logs")
     dock = page.get_by_role("region", name="Dock")
-    before = (dock.bounding_box() or {})["height"]
+    before = height_of(dock)
     page.get_by_role("separator", name="Height of the dock").press("ArrowUp")
-    assert (dock.bounding_box() or {})["height"] > before
+    assert height_of(dock) > before
     dock.get_by_role("button", name="Collapse the dock").click()
     expect(dock.get_by_role("tabpanel")).to_have_count(0)
     dock.get_by_role("tab").press("Enter")
