@@ -74,13 +74,20 @@ def main() -> int:
 
 def _site(running: Console) -> Site:
     browser = running.sign_in_first_admin()
-    page = browser.get("/containers/create/")
-    host = re.search(r'<option value="([0-9a-f-]{36})"', page.text)
-    if host is None:
-        raise RuntimeError(f"the create form offers no host: {page.status} {page.text[:1000]}")
+    host_id = _wait_for_host(browser)
     container_id = _start(running, "bench-terminal", ["sleep", "100000"])
-    _wait_for_page(browser, host[1], container_id)
-    return Site(running, browser, host[1], container_id)
+    _wait_for_page(browser, host_id, container_id)
+    return Site(running, browser, host_id, container_id)
+
+
+def _wait_for_host(browser: Browser) -> str:
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        host = re.search(r'<option value="([0-9a-f-]{36})"', browser.get("/containers/create/").text)
+        if host is not None:
+            return host[1]
+        time.sleep(0.5)
+    raise RuntimeError("the create form never offered a host")
 
 
 def _start(running: Console, name: str, command: list[str]) -> str:

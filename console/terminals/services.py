@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from console.accounts.models import User
@@ -140,16 +141,17 @@ def reap_sessions() -> int:
         now = timezone.now()
         # A ticket nobody used has opened nothing.
         TerminalSession.objects.filter(state=TerminalState.ISSUED, ticket_until__lt=now - TICKET_LIFE).delete()
-        left = list(
-            TerminalSession.objects.filter(state=TerminalState.OPEN, lease_until__lt=now).select_related("host")
-        )
-        if not left:
-            return 0
         alive = set(
             TerminalSession.objects.filter(state=TerminalState.OPEN, lease_until__gte=now).values_list(
                 "holder", flat=True
             )
         )
+        # Leases of one process run out over some seconds: what it held is looked at once all have. One that a living
+        # process lost is given another lease's time.
+        overdue = Q(lease_until__lt=now - LEASE) | (Q(lease_until__lt=now) & ~Q(holder__in=alive))
+        left = list(TerminalSession.objects.filter(overdue, state=TerminalState.OPEN).select_related("host"))
+        if not left:
+            return 0
         reaped = 0
         for session, clean in submit(lambda: _kill_all(left, alive=alive)).result():
             if clean or (session.lease_until is not None and session.lease_until < now - REAP_PATIENCE):

@@ -58,7 +58,7 @@ def session(host: Host, alice: User, *, lease_ago: int, **values: Any) -> Termin
 
 
 def test_lease_and_reaper_together_take_less_than_a_minute() -> None:
-    assert services.LEASE.total_seconds() + REAP_EVERY < 55
+    assert services.LEASE.total_seconds() + REAP_EVERY <= 30, "and half a minute to kill in"
 
 
 def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engine) -> None:
@@ -120,12 +120,14 @@ def test_what_one_process_left_in_a_container_goes_together(host: Host, alice: U
 
 
 def test_a_process_that_lives_keeps_its_other_sessions(host: Host, alice: User, engines: Engine) -> None:
-    lost = session(host, alice, lease_ago=1, holder="f" * 32)
+    lost = session(host, alice, lease_ago=30, holder="f" * 32)
+    late = session(host, alice, lease_ago=1, holder="f" * 32)
     held = session(host, alice, lease_ago=-20, holder="f" * 32)
     reap()
-    held.refresh_from_db()
     assert engines.killed == [lost.marker]
-    assert held.state == TerminalState.OPEN
+    for one in (late, held):
+        one.refresh_from_db()
+        assert one.state == TerminalState.OPEN
 
 
 def test_a_ticket_that_nobody_used_is_forgotten(host: Host, alice: User, engines: Engine) -> None:
