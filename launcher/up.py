@@ -21,6 +21,8 @@ from launcher.supervisor import Program, Supervisor
 
 _ENGINE_TIMEOUT = 20.0
 _WEB_TIMEOUT = 60.0
+#: Seconds that the web process has for itself.
+_HEAD_START = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +170,9 @@ class _Console:
         try:
             for program in services:
                 supervisor.start(program)
-            for program in applications(self.options, data_dir=self.data_dir, env=self.env):
-                supervisor.start(program)
-            welcome = asyncio.ensure_future(self._welcome(supervisor))
+            web, *others = applications(self.options, data_dir=self.data_dir, env=self.env)
+            supervisor.start(web)
+            welcome = asyncio.ensure_future(self._welcome(supervisor, others))
             await supervisor.wait_for_stop()
             welcome.cancel()
             say.line("Stopping.")
@@ -178,8 +180,12 @@ class _Console:
             await supervisor.shut_down()
         say.line("Stopped.")
 
-    async def _welcome(self, supervisor: Supervisor) -> None:
-        """Say where the console is, once it is there, and introduce it to its engine."""
+    async def _welcome(self, supervisor: Supervisor, others: list[Program]) -> None:
+        """Start the rest, say where the console is, once it is there, and introduce it to its engine."""
+        # All four at once would share two cores, and the first page is what a person waits for.
+        await _until(self._web_answers, timeout=_HEAD_START)
+        for program in others:
+            supervisor.start(program)
         if not await _until(self._web_answers, timeout=_WEB_TIMEOUT):
             say.warning(f"The web process does not answer after {_WEB_TIMEOUT:.0f} s; its lines above say why.")
             return
