@@ -70,11 +70,13 @@ class FrameDecoder:
             if not size:
                 continue
             stop = position + size
-            parts.append(data[position:stop])
             if stop > end:
                 self._remaining = stop - end
-                position = end
+                if position < end:
+                    parts.append(data[position:])
+                    position = end
                 break
+            parts.append(data[position:stop])
             position = stop
         if position < end:
             self._header = data[position:]

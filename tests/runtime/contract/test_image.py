@@ -38,15 +38,14 @@ async def test_an_unknown_image_is_not_found(engine: ContainerEngine) -> None:
     assert caught.value.reason == "image_missing"
 
 
-@pytest.mark.parametrize("reference", ["../containers/json", "A/B", "a b", "", "a:b:c", "x?y", "a//b", "/a", "a/../b"])
-async def test_what_is_no_reference_never_reaches_a_path(engine: ContainerEngine, reference: str) -> None:
-    with pytest.raises(Invalid):
-        await engine.inspect_image(reference)
-    with pytest.raises(Invalid):
-        await engine.remove_image(reference)
-    with pytest.raises(Invalid):
-        async for _ in engine.pull_image(reference):
-            pass
+async def test_what_is_no_reference_never_reaches_a_path(engine: ContainerEngine) -> None:
+    for reference in ("../containers/json", "A/B", "a b", "", "a:b:c", "x?y", "a//b", "/a", "a/../b"):
+        with pytest.raises(Invalid):
+            await engine.inspect_image(reference)
+        with pytest.raises(Invalid):
+            await engine.remove_image(reference)
+        with pytest.raises(Invalid):
+            await anext(engine.pull_image(reference))
 
 
 async def test_a_tag_is_put_on_and_taken_off(engine: ContainerEngine) -> None:

@@ -54,6 +54,12 @@ def test_an_empty_payload_is_nothing() -> None:
     assert FrameDecoder().feed(encode(1, b"") + encode(2, b"") + encode(1, b"a")) == [Chunk(Channel.STDOUT, b"a")]
 
 
+def test_a_header_alone_is_nothing_yet() -> None:
+    decoder = FrameDecoder()
+    assert decoder.feed(encode(1, b"x")[:8]) == []
+    assert decoder.feed(b"x") == [Chunk(Channel.STDOUT, b"x")]
+
+
 def test_neighbours_of_one_channel_become_one_chunk() -> None:
     stream = encode(1, b"a") + encode(1, b"b") + encode(2, b"c") + encode(1, b"d")
     assert FrameDecoder().feed(stream) == [
