@@ -487,15 +487,22 @@ def forget_container(host: Host, container_id: str, *, asked_at: datetime) -> Ch
     return apply_containers(host, containers=[], asked_at=asked_at, asked_for=[container_id])
 
 
-def observe_container(host: Host, container_id: str) -> None:
+def observe_container(host: Host, container_id: str, *, end_requested: bool = False) -> None:
     """Ask the engine about one container and write its row, as watch would. Raises ``BackendError``.
 
     Called by the worker at the end of an operation on a container. Watch sees the same change by the engine's event and
     finds the row as it should be; without this, the page that waited for the operation could show the state before.
+    ``end_requested``: the operation was to end it, so its exit code is nobody's problem (Podman's events do not say).
     """
     asked_at = timezone.now()
     found = gateway.call(host.endpoint, lambda engine: engine.list_containers(container_ids=[container_id]))
-    apply_containers(host, containers=found, asked_at=asked_at, asked_for=[container_id])
+    apply_containers(
+        host,
+        containers=found,
+        asked_at=asked_at,
+        asked_for=[container_id],
+        ended_by_request=[container_id] if end_requested else [],
+    )
 
 
 def observe_images(host: Host) -> None:

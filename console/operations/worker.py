@@ -382,7 +382,8 @@ class _Run:
         """Have the inventory show what we did before anybody is told that it is done."""
         try:
             if self.operation.kind.startswith("container.") and object_id:
-                observe_container(host, object_id)
+                ends = self.operation.kind in ("container.stop", "container.kill")
+                observe_container(host, object_id, end_requested=ends)
             elif self.operation.kind.startswith("image."):
                 observe_images(host)
         except BackendError as error:

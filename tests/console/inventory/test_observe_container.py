@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from console import gateway
-from console.gateway import ContainerSpec, EngineFailure
+from console.gateway import ContainerEngine, ContainerSpec, EngineFailure
 from console.hosts.models import Host
-from console.inventory.models import ObservedContainer, ObservedImage
+from console.inventory.models import ObservedContainer, ObservedImage, Rank
 from console.inventory.services import observe_container, observe_images
 from runtime.testing import FakeEngine
 
@@ -38,6 +38,20 @@ def test_a_container_that_is_gone_loses_its_row(host: Host) -> None:
     gateway.call(host.endpoint, lambda engine: engine.remove_container(container_id))
     observe_container(host, container_id)
     assert not ObservedContainer.objects.exists()
+
+
+def test_what_an_operation_stopped_is_no_problem(host: Host) -> None:
+    container_id = create(host, "web")
+
+    async def end(engine: ContainerEngine) -> None:
+        await engine.start_container(container_id)
+        await engine.kill_container(container_id)
+
+    gateway.call(host.endpoint, end)
+    observe_container(host, container_id)
+    assert ObservedContainer.objects.get().rank == Rank.PROBLEM
+    observe_container(host, container_id, end_requested=True)
+    assert ObservedContainer.objects.get().rank == Rank.ENDED
 
 
 def test_an_engine_that_fails_changes_no_row(host: Host, engine: FakeEngine) -> None:
