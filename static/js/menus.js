@@ -170,7 +170,8 @@ export function startMenus() {
     "scroll",
     (event) => {
       for (const panel of document.querySelectorAll(":is(.menu, .popover):popover-open")) {
-        if (!panel.contains(event.target)) {
+        // Only what moves its button away: a log that follows scrolls all the time.
+        if (event.target.contains(invokers.get(panel) ?? null)) {
           panel.hidePopover();
         }
       }
