@@ -1,0 +1,194 @@
+"""A shell in the browser: every byte arrives, both ways, and the session outlives pages."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import string
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Console
+from tests.browser.pages import open_container
+
+
+@pytest.fixture(scope="module")
+def box(console: Console) -> Iterator[str]:
+    """A container that has a shell."""
+    console.engine.run("shells")
+    yield "shells"
+    console.engine.remove("shells")
+
+
+def lines(place: Page | Locator) -> Locator:
+    """Return what a terminal shows."""
+    return place.locator(".xterm-rows")
+
+
+def enter(page: Page, text: str) -> None:
+    """Type a line, as a person does."""
+    page.keyboard.type(text)
+    page.keyboard.press("Enter")
+
+
+def paste(page: Page, text: str) -> None:
+    """Paste into the terminal that has the focus."""
+    page.evaluate(
+        """(text) => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            document.activeElement.dispatchEvent(
+                new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+        }""",
+        text,
+    )
+
+
+def open_shell(page: Page, name: str) -> Locator:
+    """Open a container's terminal, and wait for its prompt."""
+    open_container(page, name, tab="Terminal")
+    expect(page.locator("#terminal .stream-state")).to_have_text("Connected")
+    expect(lines(page)).to_contain_text(re.compile(r"[#$]"))
+    return lines(page)
+
+
+def test_a_shell_takes_keys_shows_every_script_and_tells_its_exit_code(
+    box: str, signed_in: Callable[..., Page]
+) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+
+    enter(page, "echo $((6*7)) 안녕하세요 žluťoučký 🚢")
+    expect(shown).to_contain_text("42 안녕하세요 žluťoučký 🚢")
+    enter(page, "exit 7")
+
+    expect(page.locator("#terminal .stream-notice")).to_contain_text("The process ended with exit code 7.")
+    expect(page.locator("#terminal .stream-state")).to_have_text("Ended")
+    page.get_by_role("button", name="Open again").click()
+    expect(page.locator("#terminal .stream-state")).to_have_text("Connected")
+    enter(page, "echo $((7*7)) again")
+    expect(shown).to_contain_text("49 again")
+
+
+def test_the_shell_follows_the_size_of_its_pane(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+
+    def size() -> tuple[int, int]:
+        page.keyboard.press("Control+l")
+        enter(page, "stty size | tr ' ' x; echo here")
+        found = re.search(r"(\d+)x(\d+)", shown.filter(has_text=re.compile(r"\d+x\d+")).inner_text())
+        assert found
+        return int(found[1]), int(found[2])
+
+    before = size()
+    page.set_viewport_size({"width": 1000, "height": 600})
+    expect(shown.locator("> div")).not_to_have_count(before[0])
+    page.wait_for_timeout(300)
+    after = size()
+
+    assert after[0] < before[0]
+    assert after[1] < before[1]
+    assert after[0] == shown.locator("> div").count()
+
+
+def test_a_megabyte_that_is_pasted_arrives_byte_for_byte(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+    letters = "".join(random.Random(7).choices(string.ascii_letters + string.digits + "가나다", k=950_000))
+    text = letters.encode()[:1_000_000].decode(errors="ignore")
+    size = len(text.encode())
+    enter(page, f"stty raw -echo; echo ready-$((1+1)); head -c {size} | sha256sum; stty sane")
+    expect(shown).to_contain_text("ready-2")
+
+    paste(page, text)
+
+    expect(shown).to_contain_text(hashlib.sha256(text.encode()).hexdigest()[:40], timeout=30_000)
+
+
+def test_a_flood_of_output_ends_with_its_last_line_and_the_shell_still_answers(
+    box: str, signed_in: Callable[..., Page]
+) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+
+    enter(page, "seq 200000; echo done-$((2+2))")
+
+    expect(shown).to_contain_text("done-4", timeout=30_000)
+    expect(shown).to_contain_text("199999")
+    expect(shown).to_contain_text("200000")
+    enter(page, "yes harbour")
+    expect(shown).to_contain_text("harbourharbour")
+    page.keyboard.press("Control+c")
+    expect(shown).to_contain_text("^C")
+    enter(page, "echo $((3*3))-after")
+    expect(shown).to_contain_text("9-after")
+
+
+def test_a_session_moves_to_the_dock_survives_visits_and_a_reload_brings_its_tab_back(
+    box: str, signed_in: Callable[..., Page]
+) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+    enter(page, "SHIP=Marie-Celeste; echo set")
+    expect(shown).to_contain_text("set")
+
+    page.get_by_role("navigation", name="Main").first.get_by_role("link", name="Images").click()
+    page.wait_for_url("**/images/")
+    dock = page.get_by_role("region", name="Dock")
+    expect(dock.get_by_role("tab", name=box)).to_be_visible()
+    dock.locator(".xterm").click()
+    enter(page, "echo the $SHIP sails")
+    expect(lines(dock)).to_contain_text("the Marie-Celeste sails")
+
+    page.reload()
+    expect(dock.get_by_role("tab", name=box)).to_be_visible()
+    expect(dock.locator(".stream-state")).to_have_text("Connected")
+    dock.locator(".xterm").click()
+    enter(page, "echo fresh $((8*8))")
+    expect(lines(dock)).to_contain_text("fresh 64")
+
+
+def test_another_command_and_user_can_be_chosen(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    open_shell(page, box)
+
+    page.get_by_role("button", name="Run another…").click()
+    page.get_by_label("Command", exact=True).fill("id -u")
+    page.get_by_label("User", exact=True).fill("1234")
+    page.get_by_label("User", exact=True).press("Enter")
+    expect(lines(page)).to_contain_text("1234")
+    expect(page.locator("#terminal .stream-notice")).to_contain_text("exit code 0")
+
+    page.get_by_role("button", name="Run another…").click()
+    page.get_by_label("Command", exact=True).fill("/no/such/shell")
+    page.get_by_label("User", exact=True).fill("")
+    page.get_by_label("User", exact=True).press("Enter")
+    expect(page.locator("#terminal .stream-notice")).to_contain_text(re.compile("/no/such/shell|could not|not found"))
+
+
+def test_the_main_process_without_a_terminal_has_its_errors_in_red(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("speaks", "sh", "-c", "while true; do echo out; echo err >&2; sleep 0.3; done")
+    page = signed_in()
+    open_container(page, "speaks", tab="Terminal")
+    page.get_by_role("button", name="Main process").click()
+
+    expect(lines(page)).to_contain_text("out")
+    expect(lines(page).locator("span.xterm-fg-1").first).to_have_text(re.compile("err"))
+    console.engine.remove("speaks")
+
+
+def test_a_container_that_stops_ends_its_terminal_in_words(console: Console, signed_in: Callable[..., Page]) -> None:
+    console.engine.run("sinks")
+    page = signed_in()
+    open_shell(page, "sinks")
+
+    console.engine.call("POST", "/containers/sinks/kill")
+
+    expect(page.locator(".stream-notice")).to_contain_text(re.compile("ended"))
+    console.engine.remove("sinks")
