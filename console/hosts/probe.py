@@ -92,10 +92,10 @@ async def probe(endpoint: Endpoint) -> Report:
     try:
         async with asyncio.timeout(_WHOLE):
             for label, ask in questions:
-                if report.cause:
-                    report.steps.append(Step(label=label, outcome=SKIPPED, sentence=_("Not asked.")))
-                else:
+                if not report.cause:
                     await ask(endpoint, report)
+                elif all(step.label != label for step in report.steps):
+                    report.steps.append(Step(label=label, outcome=SKIPPED, sentence=_("Not asked.")))
     except TimeoutError:
         report.fails(label, "timed_out")
     finally:

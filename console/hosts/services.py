@@ -247,18 +247,22 @@ def mark_reachable(*, host_id: UUID, revision: int, info: EngineInfo, now: datet
     return True
 
 
-def mark_troubled(*, host_id: UUID, revision: int, cause: str, detail: str, now: datetime) -> None:
-    """Write that a host does not answer well, and why. Its rows stay and are stale from now on."""
+def mark_troubled(*, host_id: UUID, revision: int, cause: str, detail: str, now: datetime) -> bool:
+    """Write that a host does not answer well, and why. Its rows stay and are stale from now on.
+
+    Returns whether that is news.
+    """
     state = explain(cause).state
     with transaction.atomic():
         host = Host.objects.select_for_update().defer("credentials").filter(id=host_id, revision=revision).first()
         if host is None or (host.state, host.cause, host.status) == (state, cause, detail):
-            return
+            return False
         fields: dict[str, Any] = {"state": state, "cause": cause, "status": detail}
         if host.state != state:
             fields["state_changed_at"] = now
         Host.objects.filter(id=host_id).update(**fields)
         live.notify("hosts", f"host:{host_id}", "containers", "images")
+    return True
 
 
 def mark_seen(*, host_ids: Collection[UUID], now: datetime) -> None:

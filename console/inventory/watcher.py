@@ -33,6 +33,7 @@ from console.hosts.models import Host
 from console.inventory import lease, services
 from console.lib import heartbeat
 from console.lib.crypto import Undecryptable
+from console.lib.text import one_line
 
 logger = structlog.get_logger(__name__)
 
@@ -214,10 +215,9 @@ class HostWatch:
 
     async def _trouble(self, cause: str, *, detail: str = "", said: str = "") -> None:
         """Write down what is wrong; a database that is away as well must not end the watch."""
-        self._log.info("host_troubled", cause=cause, said=said[:200])
         self._seen.discard(self.host.id)
         try:
-            await self._database(
+            is_news = await self._database(
                 host_services.mark_troubled,
                 host_id=self.host.id,
                 revision=self.host.revision,
@@ -227,6 +227,9 @@ class HostWatch:
             )
         except (DatabaseError, InterfaceError) as error:
             self._log.warning("watch_database_failed", error=str(error))
+        else:
+            if is_news:
+                self._log.warning("host_troubled", cause=cause, said=one_line(said, limit=200))
 
     async def _follow_once(self) -> None:
         """Follow the host until something goes wrong. Raises an exception group."""
