@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -28,3 +31,9 @@ async def _watch() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, watch.stop)
     await watch.run()
+    # Everything of ours has ended. What may be left is a thread that waits for a dead name server, and Python would
+    # wait for it longer than a supervisor waits for us.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
