@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import cast
 
 from django.core.asgi import get_asgi_application
 
@@ -12,12 +13,13 @@ django_application = get_asgi_application()
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  (models need the application set up first)
 
 from console.accounts.sessions import find_user, is_session_valid  # noqa: E402
-from console.lib.websocket import ExactOrigin, SessionUser  # noqa: E402
+from console.lib.bodies import BoundedBody  # noqa: E402
+from console.lib.websocket import Application, ExactOrigin, SessionUser  # noqa: E402
 from console.routing import websocket_urlpatterns  # noqa: E402
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": BoundedBody(cast("Application", django_application)),
         "websocket": ExactOrigin(
             SessionUser(URLRouter(websocket_urlpatterns), find=find_user, is_valid=is_session_valid)
         ),

@@ -181,6 +181,7 @@ MIDDLEWARE = [
     "console.accounts.middleware.PreferredLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "console.lib.bodies.RefuseLargeBody",
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.middleware.SignedIn",
     "console.audit.middleware.Refusals",

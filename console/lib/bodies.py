@@ -1,0 +1,76 @@
+"""A bound on what a request may carry, before anything of it is kept.
+
+Django's ASGI handler writes the whole body to a file before it looks at who is asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+
+from console.lib import problems
+from console.lib.websocket import Application, Message, Receive, Scope, Send
+
+#: Bytes. The largest form of ours holds certificates, a few KiB each.
+LIMIT: Final = 4 * 1024 * 1024
+_MARK: Final = "pilothouse.body_too_large"
+
+
+def _announced(scope: Scope) -> int:
+    """Return the size that the request claims for its body; 0 when it claims none."""
+    sizes = [value for name, value in scope["headers"] if name == b"content-length" and value.isdigit()]
+    return int(sizes[0][:20]) if sizes else 0
+
+
+class BoundedBody:
+    """Hands at most ``LIMIT`` bytes of a body on and throws the rest away; ``RefuseLargeBody`` then answers."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes; what says beforehand that it is too large is not even begun."""
+        taken = _announced(scope) if _announced(scope) > LIMIT else 0
+
+        async def bounded() -> Message:
+            nonlocal taken
+            message: Message = {"type": "http.request"}
+            if taken <= LIMIT:
+                message = await receive()
+                taken += len(message.get("body", b""))
+            elif _MARK in scope:
+                # The body has an end for Django; whoever goes on sending is read, so that the answer gets through.
+                while message["type"] == "http.request":
+                    message = await receive()
+            if taken > LIMIT and message["type"] == "http.request":
+                scope[_MARK] = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            return message
+
+        await self.application(scope, bounded, send)
+
+
+class RefuseLargeBody:
+    """Answers 413 for a body of which the rest was thrown away, before anything reads it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if _MARK not in getattr(request, "scope", ()):
+            return self.get_response(request)
+        return problems.answer(
+            request,
+            problems.Problem(
+                status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                code="too_large",
+                title=_("That is too large"),
+                message=_("A form of this console may carry 4 MiB with its files; nothing was done."),
+                next_step=_("Choose a smaller file, or enter less."),
+            ),
+        )
