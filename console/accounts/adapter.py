@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
@@ -35,6 +36,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """The connection's address: a header that the client writes must not widen a limit."""
         return origin_of(request).address or "0.0.0.0"
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only pages of ours are gone on to, by their path: another port of this machine is another site."""
+        return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return who has these credentials; a suspended person is answered like a wrong password."""

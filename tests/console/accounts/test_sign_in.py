@@ -41,7 +41,15 @@ def test_the_page_one_wanted_survives_a_wrong_password(client: Client, alice: Us
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "/\\evil.example"]
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "javascript:alert(1)",
+        "/\\evil.example",
+        "http://127.0.0.1/another/port",
+        "http://testserver/",
+    ],
 )
 def test_one_is_not_sent_to_another_site(client: Client, alice: User, target: str) -> None:
     answer = client.post("/accounts/login/", {"login": "alice", "password": PASSWORD, "next": target})
