@@ -87,6 +87,11 @@ async def _refuse_handshake(receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": REFUSED})
 
 
+async def refuse(_scope: Scope, receive: Receive, send: Send) -> None:
+    """The application behind every path that has no socket."""
+    await _refuse_handshake(receive, send)
+
+
 class ExactOrigin:
     """Let only pages of ours open sockets: exactly one Origin header, equal to one of ``ALLOWED_ORIGINS``."""
 
@@ -270,6 +275,8 @@ class StreamConsumer:
             raise bad from error
         if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
             raise bad
+        if any(isinstance(value, dict | list) for value in frame.values()):
+            raise bad  # no frame of ours holds another value than text, numbers and flags
         return frame
 
     async def _run(self) -> int:

@@ -169,6 +169,7 @@ class TerminalConsumer(WindowedStream):
         self._input_arrived = asyncio.Event()
         self._input_taken = asyncio.Event()
         self._was_typed_into = False
+        self._input_ended = False
 
     async def open(self, first: dict[str, Any]) -> None:
         """Redeem the ticket, authorise again with the rights of now, and open the engine's socket."""
@@ -280,6 +281,8 @@ class TerminalConsumer(WindowedStream):
         which arrive behind this input.
         """
         self._opened()
+        if not data:
+            return  # it would not count against the limit
         self._was_typed_into = True
         while self._input_size > INPUT_LIMIT:
             self._input_taken.clear()
@@ -324,8 +327,9 @@ class TerminalConsumer(WindowedStream):
                 except BackendError as error:
                     # The process is just ending; the pump says so.
                     logger.info("terminal not resized", error=error.message)
-            case protocol.End():
+            case protocol.End() if not self._input_ended:
                 # After what was typed before it.
+                self._input_ended = True
                 self._input.append(None)
                 self._input_arrived.set()
             case protocol.Ping(at=at):

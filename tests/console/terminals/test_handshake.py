@@ -94,3 +94,8 @@ async def test_a_session_from_before_a_new_password_is_refused(alice: User, sign
 
     await in_database(change)
     await refused("/ws/logs/", headers_of(key))
+
+
+@pytest.mark.parametrize("path", ["/ws/none/", "/ws/logs", "/", "/containers/"])
+async def test_a_path_without_a_socket_is_refused(path: str, alice: User, signed_in: SignIn) -> None:
+    await refused(path, headers_of(await in_database(lambda: signed_in(alice))))

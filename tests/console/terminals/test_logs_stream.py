@@ -191,3 +191,14 @@ async def test_bob_reads_once_he_is_an_admin(bob: User, signed_in: SignIn, conne
     container = await run("sh", "-c", TEN_LINES)
     viewer = await connect("/ws/logs/", await in_database(lambda: signed_in(bob)), first=asking(container, tail=1))
     assert await lines_until(viewer, b"10") == [(1, b"10")]
+
+
+@pytest.mark.parametrize("field", ["stdout", "stderr", "timestamps", "follow", "tail", "since"])
+@pytest.mark.parametrize("value", [[], {}, [True], {"a": 1}])
+async def test_a_value_that_is_none_is_refused(
+    field: str, value: Any, alice: User, signed_in: SignIn, connect: Connect, run: Run
+) -> None:
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    viewer = await connect("/ws/logs/", key, first=asking(container, **{field: value}))
+    assert (await viewer.ending())[0] == 4400

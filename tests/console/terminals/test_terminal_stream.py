@@ -6,13 +6,16 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from console.accounts.models import User
+from console.gateway import Terminal
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
+from console.terminals.consumers import TerminalConsumer
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
 
@@ -192,3 +195,15 @@ async def test_the_end_of_input_comes_after_the_input(open_terminal: Callable[..
     viewer.send_bytes(b"twelve bytes")
     viewer.send({"type": "end"})
     assert b"12\n" in await viewer.read_until(b"\n")
+
+
+async def test_frames_that_carry_nothing_are_not_kept_for_an_engine_that_takes_nothing() -> None:
+    async def nothing(*_arguments: Any) -> Any:
+        raise AssertionError
+
+    consumer = TerminalConsumer({"session_key": "any"}, nothing, nothing)
+    consumer.terminal = cast("Terminal", SimpleNamespace(tty=False))
+    for _round in range(100):
+        await consumer.take_bytes(b"")
+        await consumer.take_control({"type": "end"})
+    assert list(consumer._input) == [None]
