@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from console.containers.requests import host_name, person
 from console.containers.specs import argv_text, docker_run
 from console.gateway import BackendError
 from console.hosts.access import access_host
+from console.lib.converters import FullId
 from console.lib.origin import origin_of
 from console.operations.errors import explain
 from console.rbac.access import check
@@ -71,9 +73,12 @@ def container_create(request: HttpRequest) -> HttpResponse:
 def _source(text: str) -> tuple[UUID, str]:
     host_id, _slash, container_id = text.partition("/")
     try:
-        return UUID(host_id), container_id
+        host = UUID(host_id)
     except ValueError as error:
         raise Http404(_("This container does not exist.")) from error
+    if not re.fullmatch(FullId.regex, container_id):
+        raise Http404(_("This container does not exist."))
+    return host, container_id
 
 
 def _duplicate(request: HttpRequest, source: str) -> HttpResponse:

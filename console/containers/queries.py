@@ -75,7 +75,7 @@ class ListParameters:
         """Read the address; what makes no sense falls back to the plain list."""
 
         def values(name: str) -> tuple[str, ...]:
-            return tuple(dict.fromkeys(value for value in query.getlist(name)[:_MOST_VALUES] if 0 < len(value) <= 600))
+            return tuple(dict.fromkeys(value for value in query.getlist(name)[:_MOST_VALUES] if _is_usable(value)))
 
         page = query.get("page", "")
         sort = query.get("sort", "")
@@ -109,6 +109,11 @@ class ListParameters:
         """Return the query string with ``value`` of ``facet`` switched."""
         now: tuple[str, ...] = getattr(self, facet)
         return self.query(**{facet: tuple(v for v in now if v != value) if value in now else (*now, value)})
+
+
+def _is_usable(value: str) -> bool:
+    # PostgreSQL refuses a NUL even in what it only compares with.
+    return 0 < len(value) <= 600 and "\0" not in value
 
 
 def _is_uuid(text: str) -> bool:
@@ -316,7 +321,7 @@ def facet(user: User, parameters: ListParameters, name: str, *, find: str = "") 
     """Return the facet ``name``: its most frequent values under the other filters, those chosen always among them."""
     containers = filtered(user, parameters, without=name)
     chosen: tuple[str, ...] = getattr(parameters, name)
-    counts, labels = _FACET_COUNTS[name](containers, find.strip().lower()[:100])
+    counts, labels = _FACET_COUNTS[name](containers, find.replace("\0", "").strip().lower()[:100])
     ordered = sorted(counts, key=lambda value: (value not in chosen, -counts[value], labels.get(value, value)))
     for value in chosen:
         if value not in counts and not find:

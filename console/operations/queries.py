@@ -70,7 +70,7 @@ class Filters:
         page = parameters.get("page", "")
         return cls(
             state=state if state in OperationState.values or state == "active" else "",
-            kind=parameters.get("kind", "")[:60],
+            kind=parameters.get("kind", "").replace("\0", "")[:60],
             host=_uuid(parameters.get("host", "")),
             person=_uuid(parameters.get("person", "")),
             page=int(page) if page.isdecimal() and 0 < len(page) < 7 else 1,

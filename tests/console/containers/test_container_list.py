@@ -327,3 +327,24 @@ def test_a_stranger_is_refused(charlie: User, client_of: ClientOf, observe: Obse
 
 def test_other_methods_are_refused(alice: User, client_of: ClientOf) -> None:
     assert client_of(alice).post("/containers/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/containers/?image=a%00",
+        "/containers/?label=a%00=b%00",
+        "/containers/?q=%00",
+        "/containers/facets/image/?find=a%00",
+        "/containers/facets/label/?find=a%00",
+        "/containers/facets/host/?find=a%00",
+        "/images/?q=a%00",
+        "/activity/?kind=a%00",
+        "/audit/?q=a%00&person=%00&action=%00",
+        "/search/?q=a%00",
+    ],
+)
+def test_a_character_that_no_database_holds_finds_nothing_wrong(
+    address: str, alice: User, client_of: Callable[[User], Client]
+) -> None:
+    assert client_of(alice).get(address).status_code == 200
