@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
+from functools import partial
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from console.accounts.models import User
+from console.accounts.sessions import is_session_valid
 from console.containers.access import access_container
 from console.containers.requests import person
 from console.gateway import open_engine
+from console.hosts.access import access_host
+from console.inventory.models import ObservedContainer
 from console.lib.origin import origin_of
+from console.lib.websocket import StreamConsumer, in_database
+from console.rbac.access import Refused
 from console.terminals import services
 from console.terminals.forms import LogsForm, TicketForm
 
@@ -23,6 +33,18 @@ def _problems(form: TicketForm | LogsForm) -> JsonResponse:
     return JsonResponse(
         {"code": "invalid", "errors": {field: errors[0] for field, errors in form.errors.items()}}, status=422
     )
+
+
+def _may_go_on(container: ObservedContainer, *, user_id: UUID, session_key: str | None) -> bool:
+    """Whether the person may still read the log, with the session and the rights of now."""
+    user = User.objects.filter(pk=user_id).first()
+    if user is None or not is_session_valid(session_key or "", user_id):
+        return False
+    try:
+        access_host(user, container.host_id, "container.logs")
+    except (Refused, Http404):
+        return False
+    return True
 
 
 @require_POST
@@ -60,12 +82,24 @@ async def logs_download(request: HttpRequest) -> HttpResponse | StreamingHttpRes
     chunks = engine.logs(container.container_id, tty=detail.tty, **form.arguments())
     # The first chunk is awaited here, so that an engine's refusal still becomes a proper answer.
     first = await anext(aiter(chunks), None)
+    may_go_on = partial(_may_go_on, container, user_id=person(request).pk, session_key=request.session.session_key)
 
     async def content() -> AsyncIterator[bytes]:
-        if first is not None:
-            yield first.data
-            async for chunk in chunks:
-                yield chunk.data
+        asked = time.monotonic()
+        try:
+            if first is not None:
+                yield first.data
+                async for chunk in chunks:
+                    # A large log takes long; revocation must reach it like any other stream.
+                    if time.monotonic() - asked >= StreamConsumer.lease_interval:
+                        if not await in_database(may_go_on):
+                            yield f"\n{_('Your session or your rights ended, so the log ends here.')}\n".encode()
+                            return
+                        asked = time.monotonic()
+                    yield chunk.data
+        finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
 
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", container.name)
     return StreamingHttpResponse(

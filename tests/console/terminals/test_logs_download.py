@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from console.accounts.models import User
+from console.accounts.models import Role, User
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
@@ -97,3 +98,29 @@ async def test_it_cannot_be_posted(alice: User, run: Run, browser: Callable[[Use
     container = await run("true")
     client = await in_database(lambda: browser(alice))
     assert (await client.post(URL, query(container))).status_code == 405
+
+
+@pytest.mark.parametrize("how", ["suspended", "without rights", "signed out"])
+async def test_it_ends_when_the_rights_do(
+    how: str, alice: User, run: Run, browser: Callable[[User], AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.lib.websocket.StreamConsumer.lease_interval", 0.0)
+    container = await run("sh", "-c", "i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo line $i; done; sleep 1000")
+    client = await in_database(lambda: browser(alice))
+    answer: Any = await client.get(URL, query(container))
+    parts = aiter(answer)
+    await anext(parts)
+
+    def revoke() -> None:
+        match how:
+            case "suspended":
+                User.objects.update(is_active=False)
+            case "without rights":
+                User.objects.update(role=Role.USER)
+            case "signed out":
+                Session.objects.all().delete()
+
+    await in_database(revoke)
+    rest = b"".join([chunk async for chunk in parts])
+    assert b"rights ended" in rest
+    assert b"line 50" not in rest
