@@ -3,6 +3,8 @@
 const SEQUENCE = /\x1b(?:\[([0-9;:]*)([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])/g;
 const CONTROL = /[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]/g;
 
+const SPECIAL = /[\x00-\x08\x0b-\x1f\x7f]/;
+
 const BASIC = [
   "#4a5364", "#f2777a", "#7fd49b", "#f0c674", "#7cacf8", "#c99af5", "#67d4d8", "#cfd6e1",
   "#7d8798", "#ff9c9e", "#a2ecb9", "#ffe09b", "#a8c9ff", "#e0bdff", "#98edf0", "#ffffff",
@@ -69,6 +71,9 @@ function apply(style, codes) {
 
 /** The text alone, for search and for measuring. */
 export function plain(line) {
+  if (!SPECIAL.test(line)) {
+    return line;
+  }
   return line.replace(SEQUENCE, "").replace(CONTROL, "");
 }
 

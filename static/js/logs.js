@@ -14,7 +14,8 @@ const MOST_LINES = 1000000;
 const DROP = 20000;
 const OVERSCAN = 12;
 const LONGEST_SEARCHED = 4000;
-const SEARCH_SLICE = 4000;
+/** Milliseconds of a frame that searching may take. */
+const SEARCH_SLICE = 10;
 const STDERR = 2;
 // Any of these may take a second for one line of ours: a repeated group that itself repeats, or goes one of two ways.
 const SLOW_PATTERN = /\([^()]*(?:[+*|]|\{\d+,)[^()]*\)(?:[+*]|\{\d+,)|\\[1-9]/;
@@ -595,7 +596,8 @@ class LogsView {
       this.found.textContent = gettext("This regular expression is not complete.");
       return null;
     }
-    return (line) => {
+    const tester = new RegExp(expression.source, "i");
+    const matcher = (line) => {
       const found = [];
       for (const match of line.slice(0, LONGEST_SEARCHED).matchAll(expression)) {
         if (match[0].length > 0) {
@@ -604,6 +606,8 @@ class LogsView {
       }
       return found;
     };
+    matcher.finds = (line) => tester.test(line.slice(0, LONGEST_SEARCHED)) && matcher(line).length > 0;
+    return matcher;
   }
 
   // In slices, so that a long log never holds the page.
@@ -611,13 +615,13 @@ class LogsView {
     if (!this.matcher) {
       return;
     }
-    const until = Math.min(this.lines.length, this.searched + SEARCH_SLICE);
-    for (let at = this.searched; at < until; at += 1) {
-      if (this.matcher(plain(this.lines[at].text)).length > 0) {
-        this.hits.push(at);
+    const until = performance.now() + SEARCH_SLICE;
+    while (this.searched < this.lines.length && (this.searched % 256 > 0 || performance.now() < until)) {
+      if (this.matcher.finds(plain(this.lines[this.searched].text))) {
+        this.hits.push(this.searched);
       }
+      this.searched += 1;
     }
-    this.searched = until;
     this.found.textContent = interpolate(ngettext("%s line", "%s lines", this.hits.length), [this.hits.length.toLocaleString()]);
     if (this.searched < this.lines.length) {
       this.schedule();

@@ -21,6 +21,7 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
   let total = 0;
   let told = 0;
   let wasOpen = false;
+  let isDone = false; // the reader closed it: whatever still arrives is nobody's any more
   let input = Promise.resolve();
   let sent = 0;
   let taken = 0;
@@ -42,6 +43,9 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
 
   socket.addEventListener("open", () => socket.send(JSON.stringify(first)));
   socket.addEventListener("message", ({ data }) => {
+    if (isDone) {
+      return;
+    }
     if (typeof data === "string") {
       const frame = JSON.parse(data);
       if (frame.type === "opened") {
@@ -68,7 +72,9 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
   socket.addEventListener("close", ({ code }) => {
     clearInterval(pinger);
     wakeWriter?.();
-    onClose({ code, wasOpen });
+    if (!isDone) {
+      onClose({ code, wasOpen });
+    }
   });
 
   // A large paste goes in pieces, at the engine's own pace: all at once, it would stand in front of the
@@ -97,6 +103,7 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
       return input;
     },
     close() {
+      isDone = true;
       clearInterval(pinger);
       socket.close(1000);
     },
