@@ -102,6 +102,10 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
       input = input.then(() => sendPieces(bytes));
       return input;
     },
+    /** Say that input has ended, after what was written. */
+    end() {
+      input = input.then(() => send({ type: "end" }));
+    },
     close() {
       isDone = true;
       clearInterval(pinger);

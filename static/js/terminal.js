@@ -35,6 +35,7 @@ const SCROLLBACK = 10000;
 const LARGE_PASTE = 5000;
 const GOING_AWAY = 1012;
 const STDERR = 2;
+const END_OF_INPUT = "\x04";
 
 const COLOURS = {
   background: "#0f1218",
@@ -218,6 +219,8 @@ class TerminalView {
     }
     this.ending = null;
     this.tty = true;
+    this.line = "";
+    this.decoders = new Map();
     this.stream = openStream({
       path: "/ws/terminal/",
       first: { type: "open", ticket, columns: this.terminal.cols, rows: this.terminal.rows },
@@ -235,15 +238,16 @@ class TerminalView {
       this.terminal.write(bytes, rendered);
       return;
     }
-    // Two pipes instead of a PTY: the first byte says which one, and standard error is red.
-    const isError = bytes[0] === STDERR;
-    if (isError) {
-      this.terminal.write("\x1b[31m");
+    // Two pipes instead of a PTY: the first byte says which one, and standard error is red. Each has a decoder of its
+    // own, since what one writes may come between the bytes of a letter of the other.
+    const channel = bytes[0];
+    let decoder = this.decoders.get(channel);
+    if (!decoder) {
+      decoder = new TextDecoder();
+      this.decoders.set(channel, decoder);
     }
-    this.terminal.write(bytes.subarray(1), rendered);
-    if (isError) {
-      this.terminal.write("\x1b[0m");
-    }
+    const text = decoder.decode(bytes.subarray(1), { stream: true });
+    this.terminal.write(channel === STDERR ? `\x1b[31m${text}\x1b[0m` : text, rendered);
   }
 
   onControl(frame) {
@@ -401,7 +405,37 @@ class TerminalView {
       const kilobytes = Math.ceil(text.length / 1000);
       announce(interpolate(gettext("Pasting %s kB."), [kilobytes]));
     }
-    this.stream?.write(text);
+    if (this.tty) {
+      this.stream?.write(text);
+    } else {
+      this.typeLine(text);
+    }
+  }
+
+  // A pipe has nobody who echoes, corrects and ends lines: that is done here.
+  typeLine(text) {
+    for (const letter of text.replace(/\r\n?/g, "\n")) {
+      if (letter === "\n") {
+        this.stream?.write(`${this.line}\n`);
+        this.line = "";
+        this.terminal.write("\r\n");
+      } else if (letter === END_OF_INPUT) {
+        if (this.line) {
+          this.stream?.write(this.line);
+          this.line = "";
+        } else {
+          this.stream?.end();
+        }
+      } else if (letter === "\x7f") {
+        if (this.line) {
+          this.line = [...this.line].slice(0, -1).join("");
+          this.terminal.write("\b \b");
+        }
+      } else if (letter >= " " || letter === "\t") {
+        this.line += letter;
+        this.terminal.write(letter);
+      }
+    }
   }
 
   tellSize(columns, rows) {
