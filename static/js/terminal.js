@@ -107,6 +107,8 @@ class TerminalView {
     this.params = params;
     this.key = params.key ?? `terminal:${crypto.randomUUID()}`;
     this.state = "connecting";
+    this.isClosed = false;
+    this.attempt = 0;
     this.tab = null;
     this.stream = null;
     this.build();
@@ -165,6 +167,9 @@ class TerminalView {
 
   async begin() {
     await document.fonts.load(`13px ${FONT}`);
+    if (this.isClosed) {
+      return;
+    }
     this.terminal = new Terminal({
       allowProposedApi: true,
       convertEol: false,
@@ -208,12 +213,22 @@ class TerminalView {
   }
 
   async connect() {
+    this.attempt += 1;
+    const { attempt } = this;
     this.setState("connecting");
     this.hideNotice();
-    let ticket;
+    let ticket = null;
+    let problem = null;
     try {
       ticket = await issueTicket(this.params);
-    } catch (problem) {
+    } catch (caught) {
+      problem = caught;
+    }
+    // Closed, or opened once more, while the ticket was on its way: what nobody looks at must not run.
+    if (this.isClosed || attempt !== this.attempt) {
+      return;
+    }
+    if (problem) {
       this.end(gettext("The terminal could not be opened."), problem.message);
       return;
     }
@@ -538,6 +553,7 @@ class TerminalView {
   }
 
   close() {
+    this.isClosed = true;
     running.delete(this.key);
     this.stream?.close();
     this.observer?.disconnect();
