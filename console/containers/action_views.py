@@ -34,6 +34,7 @@ from console.operations.errors import explain
 from console.operations.models import Operation, OperationState
 from console.operations.registry import title_of
 from console.operations.services import wait_for
+from console.rbac.access import check
 
 _WAIT = 2.0
 #: A bulk change is shown by its summary; the page does not stand still for all of it.
@@ -289,6 +290,7 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
     if verb not in _BULK:
         raise Http404(_("There is no such action."))
     action = f"container.{verb}"
+    check(user, action)
     parameters = queries.ListParameters.of(request.GET)
     back = HttpResponseRedirect(reverse("container-list") + parameters.query(page=parameters.page))
     try:

@@ -359,10 +359,19 @@ async def _start(context: OperationContext, container_id: str) -> None:
 
 
 async def _undo(context: OperationContext, spec: ContainerSpec, container_id: str | None) -> None:
-    """Remove what a cancelled create made; a create that was under way may have been carried out."""
-    container_id = container_id or await _adopt(context, spec)
-    if container_id is not None:
-        await _remove_quietly(context, container_id)
+    """Remove what a cancelled create made; a create that was under way may have been carried out.
+
+    Only what this very operation made: a retry may have found the container that an earlier one left, and that one
+    holds what somebody keeps it for.
+    """
+    try:
+        detail = await context.engine.inspect_container(container_id or spec.name)
+    except NotFound:
+        return
+    labels = detail.container.labels
+    ours = str(context.operation_id)
+    if labels.get(OPERATION_LABEL) == ours and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", ours):
+        await _remove_quietly(context, detail.container.container_id)
 
 
 async def _remove_quietly(context: OperationContext, container_id: str) -> None:

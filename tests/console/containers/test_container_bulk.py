@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from console.accounts.models import User
+from console.audit.models import AuditEvent
 from console.containers import action_views
 from console.inventory.models import ObservedContainer
 from console.operations.models import Operation
@@ -126,13 +127,12 @@ def test_there_is_a_bound(
     assert Operation.objects.count() == done
 
 
-def test_a_stranger_finds_nothing_there(
+def test_a_stranger_is_refused_whatever_he_chooses(
     charlie: User, client_of: ClientOf, three: list[ObservedContainer], engine: FakeEngine
 ) -> None:
     answer = client_of(charlie).post("/containers/bulk/stop/", {"ids": [key(three[0])]})
 
-    assert answer.status_code == 404
-    client_of(charlie).post("/containers/bulk/stop/", {"all": "1"})
+    assert answer.status_code == 403
     assert engine.calls == []
     assert not Operation.objects.exists()
 
@@ -142,3 +142,13 @@ def test_other_verbs_and_methods_are_refused(alice: User, client_of: ClientOf) -
 
     assert client.post("/containers/bulk/explode/", {"all": "1"}).status_code == 404
     assert client.get("/containers/bulk/stop/").status_code == 405
+
+
+def test_a_stranger_who_chooses_everything_is_refused(
+    charlie: User, client_of: ClientOf, three: list[ObservedContainer], engine: FakeEngine
+) -> None:
+    answer = client_of(charlie).post("/containers/bulk/stop/", {"all": "1"})
+
+    assert answer.status_code == 403
+    assert engine.calls == []
+    assert AuditEvent.objects.get(outcome="denied").action == "container.stop"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -397,6 +398,27 @@ async def test_what_a_cancelled_create_made_is_removed(monkeypatch: pytest.Monke
         await task
 
     assert not engine._containers
+
+
+async def test_a_cancelled_retry_leaves_what_an_earlier_operation_made() -> None:
+    engine = FakeEngine()
+    earlier = uuid4()
+    signed = ((OPERATION_LABEL, str(earlier)), (SIGNATURE_LABEL, signature("container", str(earlier))))
+    spec = ContainerSpec(name="web-1", image="starter:latest", command=("sleep", "1000"))
+    kept = await engine.create_container(replace(spec, labels=signed))
+    context = OperationContext(
+        operation_id=uuid4(),
+        arguments={},
+        object_id="",
+        object_name="web-1",
+        attempt=1,
+        engine=engine,
+        retry_of=earlier,
+    )
+
+    await handlers._undo(context, spec, kept)
+
+    assert list(engine._containers) == [kept]
 
 
 def test_a_reply_that_was_lost_does_not_make_a_second_one(
