@@ -51,6 +51,12 @@ def _hash(ticket: str) -> str:
     return hashlib.sha256(ticket.encode()).hexdigest()
 
 
+def _describe(parameters: dict[str, Any]) -> dict[str, Any]:
+    """What the record keeps of them: the program, not its arguments, which may hold a password, and for ever."""
+    program, *arguments = parameters.get("command") or ("",)
+    return {"user": parameters.get("user", ""), "program": program, "arguments": len(arguments)}
+
+
 def issue_ticket(
     *,
     actor: User,
@@ -82,7 +88,7 @@ def issue_ticket(
             object_id=container.container_id,
             object_name=container.name,
             origin=origin,
-            details={"session": str(session.pk), **parameters},
+            details={"session": str(session.pk), **_describe(parameters)},
         )
     return ticket, session
 

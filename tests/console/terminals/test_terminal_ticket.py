@@ -59,6 +59,15 @@ def test_a_command_is_taken_apart_and_never_interpreted(alice: User, client_of: 
     }
 
 
+def test_the_record_names_the_program_and_keeps_no_argument(
+    alice: User, client_of: ClientOf, form: dict[str, str]
+) -> None:
+    client_of(alice).post(URL, {**form, "command": "mysql -psecret"})
+    details = AuditEvent.objects.get(action="container.terminal").details
+    assert (details["program"], details["arguments"]) == ("mysql", 1)
+    assert "secret" not in str(details)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
