@@ -329,6 +329,8 @@ def test_a_worker_that_lost_its_lease_stops_and_writes_nothing(committed: Ask, h
     # Another worker has claimed the row meanwhile.
     Operation.objects.filter(pk=operation.pk).update(lease_owner="somebody else", fence=7)
     thread.join(10)
+    # The worker does not wait for a handler that it gave up.
+    _until(lambda: "abandoned" in told)
 
     assert told["abandoned"] is True, "the handler must know that it may not clean up"
     row = _reload(operation)
