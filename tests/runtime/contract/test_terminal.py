@@ -74,7 +74,8 @@ async def test_a_large_text_comes_back_byte_for_byte(engine: ContainerEngine, ru
                 received += len(data)
                 digest.update(data)
 
-        async with asyncio.timeout(60):
+        # Podman's input is paced, and a machine may be busy.
+        async with asyncio.timeout(150):
             await asyncio.gather(receive(), terminal.write(text))
     assert received == len(text)
     assert digest.hexdigest() == hashlib.sha256(text).hexdigest()
@@ -245,7 +246,8 @@ async def test_a_stopped_container_ends_its_terminals(engine: ContainerEngine, r
 
 
 async def test_attach_without_a_tty_comes_apart_and_takes_input(engine: ContainerEngine, run: Run) -> None:
-    container_id = await run("sh", "-c", "cat; echo err >&2; exit 4", open_stdin=True)
+    # Podman ends the input when its last reader goes; the process goes on all the same.
+    container_id = await run("sh", "-c", "cat; sleep 1000", open_stdin=True)
     terminal = await engine.attach(container_id, tty=False)
     assert terminal.exec_id is None
     await terminal.write(b"typed\n")
