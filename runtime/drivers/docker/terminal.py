@@ -14,10 +14,12 @@ from runtime.transport.frames import FrameDecoder
 from runtime.transport.upgrade import Wire
 
 _LARGEST_SIZE = 10_000
-# How input is paced where it must be: bytes at once, and seconds to rest between.
-_PIECE = 4096
+# How input is paced where it must be: bytes at once, seconds between two looks, how many looks must see nothing new
+# (a busy machine answers late), and seconds after which the next piece goes whatever they see.
+_PIECE = 2048
 _REST = 0.003
-_LONGEST_REST = 0.05
+_QUIET_LOOKS = 3
+_LONGEST_REST = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +124,11 @@ class DockerTerminal:
         waits for a program that waits for it, for ever.
         """
         limit = time.monotonic() + _LONGEST_REST
-        received = -1
-        while self._wire.stalled or (self._wire.received != received and time.monotonic() < limit):
-            received = self._wire.received
+        received, quiet = self._wire.received, 0
+        while self._wire.stalled or (quiet < _QUIET_LOOKS and time.monotonic() < limit):
             await asyncio.sleep(_REST)
+            quiet = quiet + 1 if self._wire.received == received else 0
+            received = self._wire.received
 
     async def write_eof(self) -> None:
         """Close our direction; output goes on."""
