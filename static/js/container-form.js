@@ -152,6 +152,8 @@ export function mount(form) {
     { signal },
   );
   dependents();
+  // Somebody may have begun to type before this was loaded.
+  if ([...form.elements].some((input) => "defaultValue" in input && input.value !== input.defaultValue)) refresh();
 
   return () => {
     clearTimeout(timer);
