@@ -208,8 +208,10 @@ class Troubles:
         page.on("dialog", lambda dialog: self._asked(dialog))
 
     def _said(self, kind: str, text: str) -> None:
-        # A refused request is judged by its status, and what htmx gives up for something newer is no trouble.
-        ignored = text.startswith(("Failed to load resource", "htmx:afterRequest", "htmx:sendAbort"))
+        # A refusal is judged where it matters, and what htmx gives up for something newer is no trouble.
+        ignored = text.startswith(
+            ("Failed to load resource", "WebSocket connection to", "htmx:afterRequest", "htmx:sendAbort")
+        )
         if "Content Security Policy" in text or (kind == "error" and not ignored):
             self.found.append(f"console: {text}")
 

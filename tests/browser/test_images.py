@@ -32,7 +32,8 @@ def test_a_pull_shows_bytes_of_each_layer_and_can_be_cancelled_half_way(
     with engines.throttled(registry, bytes_per_second=MEGABYTE) as slow:
         page.goto("/images/")
         page.get_by_role("link", name="Pull", exact=True).click()
-        page.get_by_label("Image").first.fill(f"{slow.name}/cargo:1.0")
+        page.wait_for_url("**/images/pull/")
+        page.get_by_label("Image", exact=True).fill(f"{slow.name}/cargo:1.0")
         page.get_by_role("button", name="Pull").click()
         page.wait_for_url("**/operations/**")
         layers = page.locator(".layers li")
@@ -50,7 +51,7 @@ def test_a_pull_shows_bytes_of_each_layer_and_can_be_cancelled_half_way(
     assert not console.engine.call("GET", '/images/json?filters={"reference":["*/cargo"]}')
 
     page.goto("/images/pull/")
-    page.get_by_label("Image").first.fill(f"{registry.name}/cargo:1.0")
+    page.get_by_label("Image", exact=True).fill(f"{registry.name}/cargo:1.0")
     page.get_by_role("button", name="Pull").click()
     page.wait_for_url("**/operations/**")
     expect(page.locator(".operation-head .state")).to_have_text("Succeeded")
@@ -66,7 +67,7 @@ def test_an_image_that_no_registry_has_ends_in_a_reason_with_a_next_step(
 ) -> None:
     page = signed_in()
     page.goto("/images/pull/")
-    page.get_by_label("Image").first.fill(f"{registry.name}/nowhere:9")
+    page.get_by_label("Image", exact=True).fill(f"{registry.name}/nowhere:9")
     page.get_by_role("button", name="Pull").click()
 
     expect(page.locator(".operation-head .state")).to_have_text("Failed")

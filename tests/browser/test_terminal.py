@@ -9,7 +9,7 @@ import string
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Console
 from tests.browser.pages import open_container
@@ -175,12 +175,30 @@ def test_the_main_process_without_a_terminal_has_its_errors_in_red(
 ) -> None:
     console.engine.run("speaks", "sh", "-c", "while true; do echo out; echo err >&2; sleep 0.3; done")
     page = signed_in()
-    open_container(page, "speaks", tab="Terminal")
+    open_shell(page, "speaks")
     page.get_by_role("button", name="Main process").click()
 
     expect(lines(page)).to_contain_text("out")
     expect(lines(page).locator("span.xterm-fg-1").first).to_have_text(re.compile("err"))
     console.engine.remove("speaks")
+
+
+def test_a_shell_that_nobody_waited_for_is_not_started(console: Console, signed_in: Callable[..., Page]) -> None:
+    console.engine.run("passed-by")
+    page = signed_in()
+    held: list[Route] = []
+    page.route("**/terminals/tickets/", lambda route: held.append(route))
+    with page.expect_request("**/terminals/tickets/"):
+        open_container(page, "passed-by", tab="Terminal")
+    page.get_by_role("navigation", name="Parts of this container").get_by_role("link", name="Configuration").click()
+    page.wait_for_url("**/configuration/")
+
+    with page.expect_response("**/terminals/tickets/"):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+
+    assert not console.engine.call("GET", "/containers/passed-by/json")["ExecIDs"]
+    console.engine.remove("passed-by")
 
 
 def test_a_container_that_stops_ends_its_terminal_in_words(console: Console, signed_in: Callable[..., Page]) -> None:
