@@ -122,6 +122,9 @@ class Socket:
             ).encode()
         )
         self._buffer = bytearray()
+
+    def accepted(self) -> Socket:
+        """Wait for the handshake. Raises ``StreamEnded`` when it is refused."""
         while b"\r\n\r\n" not in self._buffer:
             data = self._socket.recv(65536)
             if not data:
@@ -131,6 +134,7 @@ class Socket:
         if b" 101 " not in self._buffer[:20]:
             raise StreamEnded(f"the handshake was refused: {bytes(self._buffer[:end]).decode(errors='replace')}")
         del self._buffer[: end + 4]
+        return self
 
     def send_frame(self, kind: int, data: bytes) -> None:
         """Send one frame; its mask is zero, so that masking costs nothing here."""
@@ -198,9 +202,11 @@ class WebTerminal:
         quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in command)
         form = {"host": host_id, "container": container_id, "kind": "exec", "command": quoted, "user": ""}
         answer = browser.post("/terminals/tickets/", form)
+        #: From here on it is what an exec at the engine is, too.
+        self.ticket_at = time.perf_counter()
         if answer.status != 200:
             raise RuntimeError(f"no ticket: {answer.status} {answer.text[:500]}")
-        self.socket = Socket(browser, "/ws/terminal/")
+        self.socket = Socket(browser, "/ws/terminal/").accepted()
         self.socket.send_control(
             {"type": "open", "ticket": json.loads(answer.body)["ticket"], "columns": 80, "rows": 24}
         )
@@ -304,7 +310,7 @@ class WebLog:
     """A log through the console."""
 
     def __init__(self, browser: Browser, host_id: str, container_id: str, *, tail: int | None) -> None:
-        self.socket = Socket(browser, "/ws/logs/")
+        self.socket = Socket(browser, "/ws/logs/").accepted()
         self._first = {
             "type": "open",
             "host": host_id,

@@ -9,7 +9,7 @@ const INPUT_WINDOW = 128 * 1024;
 const encoder = new TextEncoder();
 
 /**
- * Open a stream. `path` is the socket's, `first` the frame that opens it.
+ * Open a stream. `path` is the socket's, `first` the frame that opens it, or the promise of one.
  *
  * `onBytes(bytes, rendered)` gets a Uint8Array and calls `rendered()` once it is on the screen: only then does the
  * server send more than its window. `onControl(frame)` gets the server's JSON frames, `onClose({code, wasOpen})` the end.
@@ -21,6 +21,7 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
   let total = 0;
   let told = 0;
   let wasOpen = false;
+  let isBegun = false;
   let isDone = false; // the reader closed it: whatever still arrives is nobody's any more
   let input = Promise.resolve();
   let sent = 0;
@@ -29,7 +30,7 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
   let pinger = 0;
 
   const send = (frame) => {
-    if (socket.readyState === WebSocket.OPEN) {
+    if (isBegun && socket.readyState === WebSocket.OPEN) {
       socket.send(JSON.stringify(frame));
     }
   };
@@ -41,7 +42,14 @@ export function openStream({ path, first, onBytes, onControl, onClose, onLatency
     }
   };
 
-  socket.addEventListener("open", () => socket.send(JSON.stringify(first)));
+  // The frame may still be on its way (a terminal's ticket) while the socket opens; nothing may go before it.
+  const begin = (frame) => {
+    isBegun = true;
+    send(frame);
+  };
+  const opening = Promise.resolve(first);
+  opening.catch(() => socket.close(1000));
+  socket.addEventListener("open", () => opening.then(begin, () => {}));
   socket.addEventListener("message", ({ data }) => {
     if (isDone) {
       return;

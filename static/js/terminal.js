@@ -108,7 +108,6 @@ class TerminalView {
     this.key = params.key ?? `terminal:${crypto.randomUUID()}`;
     this.state = "connecting";
     this.isClosed = false;
-    this.attempt = 0;
     this.tab = null;
     this.stream = null;
     this.build();
@@ -213,32 +212,23 @@ class TerminalView {
   }
 
   async connect() {
-    this.attempt += 1;
-    const { attempt } = this;
     this.setState("connecting");
     this.hideNotice();
-    let ticket = null;
-    let problem = null;
-    try {
-      ticket = await issueTicket(this.params);
-    } catch (caught) {
-      problem = caught;
-    }
-    // Closed, or opened once more, while the ticket was on its way: what nobody looks at must not run.
-    if (this.isClosed || attempt !== this.attempt) {
-      return;
-    }
-    if (problem) {
-      this.end(gettext("The terminal could not be opened."), problem.message);
-      return;
-    }
     this.ending = null;
     this.tty = true;
     this.line = "";
     this.decoders = new Map();
-    this.stream = openStream({
+    const ticket = issueTicket(this.params);
+    const stream = openStream({
       path: "/ws/terminal/",
-      first: { type: "open", ticket, columns: this.terminal.cols, rows: this.terminal.rows },
+      // The socket opens while the ticket is on its way. Closed by then, it sends nothing: what nobody looks at any
+      // more must not run.
+      first: ticket.then((issued) => ({
+        type: "open",
+        ticket: issued,
+        columns: this.terminal.cols,
+        rows: this.terminal.rows,
+      })),
       onBytes: (bytes, rendered) => this.render(bytes, rendered),
       onControl: (frame) => this.onControl(frame),
       onClose: (closed) => this.onClose(closed),
@@ -246,6 +236,16 @@ class TerminalView {
         this.latency.textContent = interpolate(gettext("%s ms"), [milliseconds]);
       },
     });
+    this.stream = stream;
+    try {
+      await ticket;
+    } catch (problem) {
+      stream.close();
+      if (this.stream === stream) {
+        this.stream = null;
+        this.end(gettext("The terminal could not be opened."), problem.message);
+      }
+    }
   }
 
   render(bytes, rendered) {
@@ -556,6 +556,7 @@ class TerminalView {
     this.isClosed = true;
     running.delete(this.key);
     this.stream?.close();
+    this.stream = null;
     this.observer?.disconnect();
     this.terminal?.dispose();
   }
