@@ -50,7 +50,7 @@ def paste(page: Page, text: str) -> None:
 def open_shell(page: Page, name: str) -> Locator:
     """Open a container's terminal, and wait for its prompt."""
     open_container(page, name, tab="Terminal")
-    expect(page.locator("#terminal .stream-state")).to_have_text("Connected")
+    expect(page.locator("#terminal")).to_contain_text("Connected")
     expect(lines(page)).to_contain_text(re.compile(r"[#$]"))
     return lines(page)
 
