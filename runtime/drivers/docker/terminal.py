@@ -20,6 +20,9 @@ _PIECE = 2048
 _REST = 0.003
 _QUIET_LOOKS = 3
 _LONGEST_REST = 0.25
+# Seconds between tries to set the first size. Output waits for it, so the first ones are short: a shell is there
+# within some tens of milliseconds.
+_SIZE_PAUSES = (*(0.004,) * 30, 0.05, 0.1, 0.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +164,7 @@ class DockerTerminal:
 
     async def _apply_first_size(self, columns: int, rows: int) -> None:
         # The start request is answered before the process runs; the engine may need a moment before it takes a size.
-        for pause in (0.0, 0.02, 0.05, 0.1, 0.2):
+        for pause in (0.0, *_SIZE_PAUSES):
             await asyncio.sleep(pause)
             try:
                 await self._calls.resize(columns, rows)
