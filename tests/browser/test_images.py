@@ -62,6 +62,26 @@ def test_a_pull_shows_bytes_of_each_layer_and_can_be_cancelled_half_way(
     console.engine.call("DELETE", f"/images/{registry.name}/cargo:1.0")
 
 
+def test_a_pull_goes_on_when_the_browser_is_closed(
+    registry: engines.Registry, console: Console, signed_in: Callable[..., Page]
+) -> None:
+    page = signed_in()
+    with engines.throttled(registry, bytes_per_second=3 * MEGABYTE) as slow:
+        page.goto("/images/pull/")
+        page.get_by_label("Image", exact=True).fill(f"{slow.name}/cargo:1.0")
+        page.get_by_role("button", name="Pull").click()
+        page.wait_for_url("**/operations/**")
+        place = page.url
+        expect(page.locator(".layers li")).to_have_count(3)
+        page.close()
+
+        page = signed_in()
+        page.goto(place)
+        expect(page.locator(".operation-head .state")).to_have_text("Succeeded")
+    expect(page.get_by_role("main")).to_contain_text("3 of 3 layers")
+    console.engine.call("DELETE", f"/images/{slow.name}/cargo:1.0")
+
+
 def test_an_image_that_no_registry_has_ends_in_a_reason_with_a_next_step(
     registry: engines.Registry, signed_in: Callable[..., Page]
 ) -> None:

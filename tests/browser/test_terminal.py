@@ -128,6 +128,25 @@ def test_a_flood_of_output_ends_with_its_last_line_and_the_shell_still_answers(
     expect(shown).to_contain_text("9-after")
 
 
+def test_a_program_that_fills_the_screen_is_drawn_and_takes_every_key(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    shown = open_shell(page, box)
+
+    enter(page, "vi /tmp/logbook")
+    expect(shown).to_contain_text("~")
+    page.keyboard.type("iwind from the north")
+    page.keyboard.press("Escape")
+    expect(shown).to_contain_text("- /tmp/logbook")
+    page.keyboard.type("yyp:s/north/south/")
+    page.keyboard.press("Enter")
+    expect(shown).to_contain_text("wind from the south")
+    enter(page, ":wq")
+    page.keyboard.press("Control+l")
+    enter(page, "md5sum < /tmp/logbook")
+
+    expect(shown).to_contain_text(hashlib.md5(b"wind from the north\nwind from the south\n").hexdigest())
+
+
 def test_a_session_moves_to_the_dock_survives_visits_and_a_reload_brings_its_tab_back(
     box: str, signed_in: Callable[..., Page]
 ) -> None:
