@@ -93,6 +93,8 @@ class Engine:
         self.call("DELETE", f"/containers/{name}?force=true&v=true")
 
 
+# First: xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if "tests/browser/" in item.nodeid]
     for item in ours:
