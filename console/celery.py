@@ -47,7 +47,14 @@ app.conf.update(
     # A Redis that answers nonsense (it is loading, or full) is treated like one that is gone: ask again.
     broker_channel_error_retry=True,
     # Longer than the second for which the worker's blocking pop lies at Redis, and short enough for one that froze.
-    broker_transport_options={"socket_connect_timeout": 1, "socket_timeout": 5, "visibility_timeout": 3600},
+    # Whoever sends tries once: a sender that tried again by itself would hold up every wake-up behind it, and what did
+    # not leave is sent again by the sweep. The worker and the scheduler ask for their connections without this bound.
+    broker_transport_options={
+        "socket_connect_timeout": 1,
+        "socket_timeout": 5,
+        "visibility_timeout": 3600,
+        "max_retries": 0,
+    },
     beat_scheduler="console.operations.scheduler:Scheduler",
     timezone="UTC",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -78,6 +79,16 @@ def test_a_redis_that_is_gone_delays_nobody(committed: Ask) -> None:
     operation = committed()
     assert time.monotonic() - begun < 1
     assert Operation.objects.get(pk=operation.pk).state == OperationState.QUEUED
+
+
+def test_wake_ups_that_cannot_leave_hold_up_none_behind_them() -> None:
+    for _ in range(10):
+        dispatch._put(uuid4())
+
+    limit = time.monotonic() + 5
+    while not dispatch._waiting.empty() and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert dispatch._waiting.empty()
 
 
 def test_waiting_ends_with_the_operation(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
