@@ -55,8 +55,11 @@ KEEP_CONNECTION = 60.0
 _executor = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sockets")
 
 
-async def in_database(work: Callable[[], Result]) -> Result:
-    """Run ``work``, which uses the database, in the sockets' own threads. They are few and keep their connections."""
+async def in_database(work: Callable[[], Result], *, executor: ThreadPoolExecutor | None = None) -> Result:
+    """Run ``work``, which uses the database, in the sockets' own threads. They are few and keep their connections.
+
+    Work that may wait long brings an ``executor`` of its own.
+    """
 
     def run() -> Result:
         close_old_connections()
@@ -67,7 +70,11 @@ async def in_database(work: Callable[[], Result]) -> Result:
                 connection.close_at = time.monotonic() + KEEP_CONNECTION
                 connection.close_if_unusable_or_obsolete()
 
-    return await sync_to_async(run, thread_sensitive=False, executor=_executor)()
+    return await sync_to_async(run, thread_sensitive=False, executor=executor or _executor)()
+
+
+class BrowserGone(ConnectionError):
+    """The browser has taken nothing for so long that nobody can be there."""
 
 
 class Refusal(Exception):
@@ -156,13 +163,18 @@ class StreamConsumer:
     lease_interval: ClassVar[float] = 4.0
     #: Seconds without an answer to that question (the database is away) after which the stream closes.
     lease_patience: ClassVar[float] = 15.0
+    #: Seconds that a frame may wait for the browser to take what was sent before it. A network that was cut says no
+    #: more than that: neither the server's pings nor its closing get past bytes that nobody takes.
+    send_patience: ClassVar[float] = 40.0
+    #: Seconds for the last words. Who is revoked must be out within 5 s, and need not be reading.
+    parting_patience: ClassVar[float] = 0.5
     frame_limit: ClassVar[int] = 1024 * 1024
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.session_key: str = scope["session_key"]
         self._receive = receive
-        self._send = send
+        self._asgi_send = send
         self._is_gone = False
         #: Why the socket was closed by us, once it was.
         self.refusal: Refusal | None = None
@@ -203,7 +215,7 @@ class StreamConsumer:
         return True
 
     async def renew(self) -> None:
-        """Called after each good answer of the lease."""
+        """Called after each good answer of the lease. Raises ``Refusal``."""
 
     async def close(self) -> None:
         """Let go of what was opened; called once, however the stream ended."""
@@ -230,7 +242,7 @@ class StreamConsumer:
         message = await self._receive()
         if message["type"] != "websocket.connect":
             return
-        await self._send({"type": "websocket.accept"})
+        await self._asgi_send({"type": "websocket.accept"})
         code = NORMAL
         try:
             first = await asyncio.wait_for(self._first_frame(), self.first_frame_timeout)
@@ -245,18 +257,30 @@ class StreamConsumer:
             code = refusal.close_code
             self.refusal = refusal
             await self._tell(refusal)
+        except OSError:
+            self._is_gone = True  # sending failed: the browser went first
         finally:
             # The process of a terminal has to end even when the server cancels this task.
             await asyncio.shield(self.close())
         if not self._is_gone:
-            with suppress(OSError):
-                await self._send({"type": "websocket.close", "code": code})
+            await self._part({"type": "websocket.close", "code": code})
+
+    async def _send(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self.send_patience):
+                await self._asgi_send(message)
+        except TimeoutError as error:
+            raise BrowserGone(f"nothing was taken for {self.send_patience:g} s") from error
+
+    async def _part(self, message: Message) -> None:
+        """Send one of the last words, to a browser that may have gone or may not listen."""
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self.parting_patience):
+                await self._asgi_send(message)
 
     async def _tell(self, refusal: Refusal) -> None:
         frame = {"type": "error", "code": refusal.code, "message": refusal.message, "next_step": refusal.next_step}
-        # The browser may have gone meanwhile; then nobody is left to tell.
-        with suppress(OSError):
-            await self.send_control(frame)
+        await self._part({"type": "websocket.send", "text": json.dumps(frame, separators=(",", ":"))})
 
     async def _first_frame(self) -> dict[str, Any] | None:
         message = await self._receive()
@@ -317,8 +341,6 @@ class StreamConsumer:
             await asyncio.sleep(self.lease_interval)
             try:
                 allowed = await asyncio.wait_for(in_database(self._is_allowed), self.lease_patience)
-                if allowed:
-                    await self.renew()
             except (DatabaseError, TimeoutError) as error:
                 # Fail closed, but not at the first hiccup.
                 logger.warning("lease not answered", error=str(error))
@@ -338,6 +360,7 @@ class StreamConsumer:
                     message=_("Your session or your rights ended, so the stream was closed."),
                     next_step=_("Sign in again, or ask an admin."),
                 )
+            await self.renew()
 
     def _is_allowed(self) -> bool:
         is_signed_in: bool = self.scope["is_signed_in"]()

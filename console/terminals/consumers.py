@@ -13,15 +13,28 @@ from django.http import Http404
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
+from console.audit.models import Outcome
 from console.audit.services import record_refusal
 from console.containers.access import access_container
-from console.gateway import BackendError, Chunk, ContainerEngine, Terminal, Window, open_engine
+from console.gateway import (
+    BackendError,
+    Chunk,
+    ContainerEngine,
+    NotFound,
+    ProtocolError,
+    Terminal,
+    Terminated,
+    TimedOut,
+    Unreachable,
+    Window,
+    open_engine,
+)
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
-from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, UNKNOWN, Refusal, StreamConsumer, in_database
+from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, TOO_LARGE, UNKNOWN, Refusal, StreamConsumer, in_database
 from console.operations.errors import explain
 from console.rbac.access import Refused
-from console.terminals import protocol, services, shells
+from console.terminals import holding, protocol, services, shells
 from console.terminals.forms import LogsForm, TargetForm
 from console.terminals.models import TerminalKind, TerminalSession
 from console.terminals.samples import sample_frame
@@ -160,6 +173,10 @@ class TerminalConsumer(WindowedStream):
     terminal: Terminal | None = None
     exit_code: int | None = None
     end_reason = "the browser went"
+    #: How that goes on record, unless a refusal has its row already.
+    outcome: Outcome | None = Outcome.CANCELLED
+    #: Whether the engine may have begun to run something.
+    may_run = False
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -167,7 +184,6 @@ class TerminalConsumer(WindowedStream):
         self._input: deque[bytes | None] = deque()
         self._input_size = 0
         self._input_arrived = asyncio.Event()
-        self._input_taken = asyncio.Event()
         self._was_typed_into = False
         self._input_ended = False
 
@@ -188,31 +204,49 @@ class TerminalConsumer(WindowedStream):
                 next_step=_("Open the terminal again."),
             ) from error
         self.session = session
-        await self.access(
-            host_id=session.host_id, container_id=session.container_id, action=services.ACTIONS[session.kind]
-        )
+        holding.hold(session.pk)
         try:
-            self.terminal = await self._connect(session, frame)
+            await self.access(
+                host_id=session.host_id, container_id=session.container_id, action=services.ACTIONS[session.kind]
+            )
+        except Refusal as refusal:
+            self.end_reason = "the container is not there" if refusal.close_code == UNKNOWN else "it was refused"
+            self.outcome = Outcome.FAILED if refusal.close_code == UNKNOWN else None
+            raise
+        try:
+            await self._connect(session, frame)
         except BackendError as error:
             self.end_reason = error.message
+            self.outcome = Outcome.FAILED
+            # A definite no means that nothing runs; a silence does not.
+            self.may_run = self.may_run and isinstance(error, Unreachable | TimedOut | Terminated | ProtocolError)
             if error.reason in shells.NOT_RUN_REASONS:
                 await self._offer_shells()
             raise self.failure(error) from error
+        self.outcome = Outcome.SUCCEEDED
         await self.send_control(
             protocol.serialise(
-                protocol.Opened(session=str(session.pk), tty=self.terminal.tty, window=self.window.limit)
+                protocol.Opened(session=str(session.pk), tty=self._opened().tty, window=self.window.limit)
             )
         )
 
-    async def _connect(self, session: TerminalSession, frame: protocol.Open) -> Terminal:
+    async def _connect(self, session: TerminalSession, frame: protocol.Open) -> None:
         if session.kind == TerminalKind.ATTACH:
             detail = await self.engine.inspect_container(session.container_id)
-            terminal = await self.engine.attach(session.container_id, tty=detail.tty, stdin=detail.open_stdin)
+            self.terminal = await self.engine.attach(session.container_id, tty=detail.tty, stdin=detail.open_stdin)
             if detail.tty:
-                await terminal.resize(columns=frame.columns, rows=frame.rows)
-            return terminal
+                await self._resize(self.terminal, columns=frame.columns, rows=frame.rows)
+            return
         spec = shells.exec_spec(session.parameters, marker=session.marker, columns=frame.columns, rows=frame.rows)
-        return await self.engine.open_exec(session.container_id, spec)
+        self.may_run = True
+        self.terminal = await self.engine.open_exec(session.container_id, spec)
+
+    async def _resize(self, terminal: Terminal, *, columns: int, rows: int) -> None:
+        try:
+            await terminal.resize(columns=columns, rows=rows)
+        except BackendError as error:
+            # The process is just ending; the pump says so.
+            logger.info("terminal not resized", error=error.message)
 
     def _opened(self) -> Terminal:
         if self.terminal is None:
@@ -275,18 +309,22 @@ class TerminalConsumer(WindowedStream):
         )
 
     async def take_bytes(self, data: bytes) -> None:
-        """Queue input for the engine. A browser that ignores how much was taken waits, and reads no more than it sent.
+        """Queue input for the engine. Raises ``Refusal`` for a browser that ignores how much was taken.
 
         Not written here: the engine may take nothing before its output is read, and that waits for acknowledgements,
-        which arrive behind this input.
+        which arrive behind this input. Nor waited for: the browser's going arrives behind it too.
         """
         self._opened()
-        if not data:
-            return  # it would not count against the limit
+        if not data or self._input_ended:
+            return  # nothing would not count against the limit
         self._was_typed_into = True
-        while self._input_size > INPUT_LIMIT:
-            self._input_taken.clear()
-            await self._input_taken.wait()
+        if self._input_size > INPUT_LIMIT:
+            raise Refusal(
+                TOO_LARGE,
+                code="too_large",
+                message=_("More was sent to this terminal than its process takes, so the stream was closed."),
+                next_step=_("Open the terminal again and send less at once."),
+            )
         self._input.append(data)
         self._input_size += len(data)
         self._input_arrived.set()
@@ -305,7 +343,6 @@ class TerminalConsumer(WindowedStream):
                 await terminal.write(data)
                 taken += len(data)
                 self._input_size -= len(data)
-                self._input_taken.set()
                 if taken - told >= protocol.TAKEN_EVERY:
                     told = taken
                     await self.send_control(protocol.serialise(protocol.Taken(bytes=taken)))
@@ -322,11 +359,7 @@ class TerminalConsumer(WindowedStream):
             case protocol.Ack(bytes=total):
                 self.acknowledge(total)
             case protocol.Resize(columns=columns, rows=rows) if terminal.tty:
-                try:
-                    await terminal.resize(columns=columns, rows=rows)
-                except BackendError as error:
-                    # The process is just ending; the pump says so.
-                    logger.info("terminal not resized", error=error.message)
+                await self._resize(terminal, columns=columns, rows=rows)
             case protocol.End() if not self._input_ended:
                 # After what was typed before it.
                 self._input_ended = True
@@ -337,12 +370,6 @@ class TerminalConsumer(WindowedStream):
             case protocol.Open():
                 raise Refusal(BAD_FRAME, code="bad_frame", message=_("This terminal is open already."))
 
-    async def renew(self) -> None:
-        """Tell the reaper that this session has somebody who holds it."""
-        session = self.session
-        if session is not None:
-            await in_database(lambda: services.renew_lease(session.pk))
-
     async def close(self) -> None:
         """End the process and its children, verify, and note how the session ended."""
         session = self.session
@@ -350,20 +377,31 @@ class TerminalConsumer(WindowedStream):
             return
         if self.refusal is not None:
             self.end_reason = _END_REASONS.get(self.refusal.code, self.end_reason)
-        clean = True
-        if self.terminal is not None:
-            try:
-                if session.kind == TerminalKind.EXEC and self.exit_code is None:
-                    async with _turn_to_kill():
-                        clean = await self.terminal.kill()
-            except BackendError as error:
-                clean = False
-                logger.warning("terminal not ended", session=str(session.pk), error=error.message)
-            await self.terminal.close()
+        try:
+            clean = await self._end_processes(session)
+        finally:
+            holding.let_go(session.pk)
+            if self.terminal is not None:
+                await self.terminal.close()
         if clean:  # else the reaper goes on with it
             await in_database(
-                lambda: services.end_session(session_id=session.pk, reason=self.end_reason, exit_code=self.exit_code)
+                lambda: services.end_session(
+                    session_id=session.pk, reason=self.end_reason, exit_code=self.exit_code, outcome=self.outcome
+                )
             )
+
+    async def _end_processes(self, session: TerminalSession) -> bool:
+        """End what runs or may run, and return whether nothing is left. A main process is never touched."""
+        if not self.may_run or self.exit_code is not None:
+            return True
+        try:
+            async with _turn_to_kill(), asyncio.timeout(services.KILL_PATIENCE):
+                return await self.engine.kill_execs(session.container_id, marker=session.marker)
+        except NotFound:
+            return True  # the container is gone, and with it every process
+        except (BackendError, TimeoutError) as error:
+            logger.warning("terminal not ended", session=str(session.pk), error=str(error))
+            return False
 
 
 class LogsConsumer(WindowedStream):

@@ -37,7 +37,7 @@ class Open:
     rows: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.ticket, str) or not 20 <= len(self.ticket) <= 100:
+        if not isinstance(self.ticket, str) or not self.ticket.isascii() or not 20 <= len(self.ticket) <= 100:
             raise BadFrame("ticket")
         _between(self.columns, 1, CELLS_MOST)
         _between(self.rows, 1, CELLS_MOST)

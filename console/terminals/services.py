@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import secrets
 import threading
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from console.audit.models import Outcome
 from console.audit.services import record
 from console.gateway import BackendError, NotFound, open_engine, submit
 from console.inventory.models import ObservedContainer
+from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.terminals.models import TerminalKind, TerminalSession, TerminalState
@@ -28,17 +30,21 @@ logger = structlog.get_logger(__name__)
 
 TICKET_LIFE = timedelta(seconds=30)
 #: A session whose web process lives renews in time; the reaper ends the others. Together under a minute.
-LEASE = timedelta(seconds=20)
+LEASE = timedelta(seconds=15)
 #: How long the reaper goes on trying to end what a dead web process left on a host that does not answer.
 REAP_PATIENCE = timedelta(days=1)
 
 #: Killing looks at every process of a container: a hundred at once would stand in each other's way.
 KILLS_AT_ONCE = 4
+#: Seconds for one of them. What answers is the container's own shell: it may say and delay what it likes.
+KILL_PATIENCE = 30.0
 
 #: This process, among those that hold sessions.
 HOLDER = secrets.token_hex(16)
 
 _reaping = threading.Lock()
+#: What the last look of the reaper found without a holder, and the end of its lease then.
+_lapsed: dict[UUID, datetime | None] = {}
 
 ACTIONS = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
 
@@ -108,13 +114,24 @@ def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> TerminalSess
     return TerminalSession.objects.select_related("host").get(ticket_hash=_hash(ticket))
 
 
-def renew_lease(session_id: UUID) -> None:
-    """Say that the process which holds the session is alive."""
-    TerminalSession.objects.filter(pk=session_id, state=TerminalState.OPEN).update(lease_until=timezone.now() + LEASE)
+def renew_leases(session_ids: Collection[UUID]) -> None:
+    """Say that the process which holds the sessions is alive."""
+    held = TerminalSession.objects.filter(pk__in=session_ids, state=TerminalState.OPEN)
+    held.update(lease_until=timezone.now() + LEASE)
 
 
-def end_session(*, session_id: UUID, reason: str, exit_code: int | None = None, component: str = "") -> bool:
-    """Note how a session ended, once; return whether this call did."""
+def end_session(
+    *,
+    session_id: UUID,
+    reason: str,
+    exit_code: int | None = None,
+    component: str = "",
+    outcome: Outcome | None = Outcome.SUCCEEDED,
+) -> bool:
+    """Note how a session ended, once; return whether this call did.
+
+    ``outcome`` is the audit row's; ``None`` when the end has a row already, as a refusal does.
+    """
     with transaction.atomic():
         ended = TerminalSession.objects.filter(pk=session_id, state=TerminalState.OPEN).update(
             state=TerminalState.ENDED, ended_at=timezone.now(), exit_code=exit_code, end_reason=reason[:200]
@@ -122,16 +139,17 @@ def end_session(*, session_id: UUID, reason: str, exit_code: int | None = None, 
         if not ended:
             return False
         session = TerminalSession.objects.select_related("host", "person").get(pk=session_id)
-        record(
-            actor=None if component else session.person,
-            component=component,
-            action=ACTIONS[session.kind],
-            outcome=Outcome.SUCCEEDED,
-            host=session.host,
-            object_id=session.container_id,
-            object_name=session.container_name,
-            details={"session": str(session.pk), "reason": reason, "exit_code": exit_code},
-        )
+        if outcome is not None:
+            record(
+                actor=None if component else session.person,
+                component=component,
+                action=ACTIONS[session.kind],
+                outcome=outcome,
+                host=session.host,
+                object_id=session.container_id,
+                object_name=session.container_name,
+                details={"session": str(session.pk), "reason": reason, "exit_code": exit_code},
+            )
         notify(f"container:{session.host_id}:{session.container_id}")
     return True
 
@@ -139,7 +157,8 @@ def end_session(*, session_id: UUID, reason: str, exit_code: int | None = None, 
 def reap_sessions() -> int:
     """End what web processes that died left running in containers; return how many sessions were ended.
 
-    One look at a time: a second one beside it would only do the same work again.
+    One look at a time: a second one beside it would only do the same work again. And only what two looks found
+    without a holder: after a clock was set or a machine slept, every lease has run out until its holder renews it.
     """
     if not _reaping.acquire(blocking=False):
         return 0
@@ -155,7 +174,10 @@ def reap_sessions() -> int:
         # Leases of one process run out over some seconds: what it held is looked at once all have. One that a living
         # process lost is given another lease's time.
         overdue = Q(lease_until__lt=now - LEASE) | (Q(lease_until__lt=now) & ~Q(holder__in=alive))
-        left = list(TerminalSession.objects.filter(overdue, state=TerminalState.OPEN).select_related("host"))
+        found = list(TerminalSession.objects.filter(overdue, state=TerminalState.OPEN).select_related("host"))
+        left = [session for session in found if _lapsed.get(session.pk) == session.lease_until]
+        _lapsed.clear()
+        _lapsed.update({session.pk: session.lease_until for session in found})
         if not left:
             return 0
         reaped = 0
@@ -190,9 +212,10 @@ async def _kill_all(sessions: list[TerminalSession], *, alive: set[str]) -> list
 async def _kill(session: TerminalSession, *, marker: str) -> bool:
     """End what carries ``marker`` in the session's container. A main process carries none: it is never touched."""
     try:
-        return await open_engine(session.host.endpoint).kill_execs(session.container_id, marker=marker)
+        async with asyncio.timeout(KILL_PATIENCE):
+            return await open_engine(session.host.endpoint).kill_execs(session.container_id, marker=marker)
     except NotFound:
         return True  # the container is gone, and with it every process
-    except BackendError as error:
-        logger.warning("terminal not reaped yet", session=str(session.pk), error=error.message)
+    except (BackendError, Undecryptable, TimeoutError) as error:
+        logger.warning("terminal not reaped yet", session=str(session.pk), error=str(error))
         return False

@@ -466,7 +466,8 @@ class DockerEngine:
         seen: set[str] = set()
         users = ["0"]
         clean = True
-        while users:
+        # A container can name users without end, each of whom costs an exec.
+        while users and len(seen) <= leftovers.MOST_USERS:
             user = users.pop()
             seen.add(user)
             spec = ExecSpec(command=leftovers.command(marker), tty=False, user=user, attach_stdin=False)

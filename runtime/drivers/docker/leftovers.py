@@ -17,6 +17,9 @@ from typing import Final
 #: The variable that marks a terminal's processes. ``ExecSpec.environment`` may set it; else the driver does.
 MARKER_VARIABLE: Final = "PILOTHOUSE_TERMINAL"
 
+#: Users whose processes are looked into, beside root.
+MOST_USERS: Final = 16
+
 #: For dash, bash and busybox; needs no other program (busybox's grep stops at the first NUL, their read skips NULs).
 #: Prints "hidden UID" for users whose processes it may not look into and "left PID" for marked processes that survived.
 #: Children that threw the mark away are found by their parent or session. Process 1 is the container: never touched.
@@ -89,12 +92,17 @@ def command(marker: str) -> tuple[str, ...]:
 
 
 def read_report(text: bytes) -> tuple[bool, frozenset[int]] | None:
-    """Return whether nothing marked is left, and the users the script may not look into; ``None`` if it did not run."""
+    """Return whether nothing marked is left, and the users the script may not look into; ``None`` if it did not run.
+
+    The container's own shell says so, which may be anything: what is no user's number is passed over, and so are users
+    beyond ``MOST_USERS``, each of whom would cost another exec.
+    """
     lines = text.decode(errors="replace").split("\n")
     if "done" not in lines:
         return None
-    hidden = frozenset(int(found[1]) for line in lines if (found := re.fullmatch(r"hidden (\d+)", line)))
-    return not any(line.startswith("left ") for line in lines), hidden
+    found = (re.fullmatch(r"hidden ([0-9]{1,10})", line) for line in lines)
+    hidden = sorted({int(match[1]) for match in found if match})
+    return not any(line.startswith("left ") for line in lines), frozenset(hidden[:MOST_USERS])
 
 
 def _carriers(marker: bytes) -> dict[int, int]:

@@ -38,9 +38,12 @@ class Closed(Exception):
 
 
 class Viewer:
-    """A socket from the browser's side. It takes what the server sends only when asked to: like a slow network."""
+    """A socket from the browser's side. It takes what the server sends only when asked to: like a slow network.
 
-    def __init__(self, path: str, *, headers: list[tuple[bytes, bytes]]) -> None:
+    With ``room``, only as many messages as that fit between the two: then the server waits.
+    """
+
+    def __init__(self, path: str, *, headers: list[tuple[bytes, bytes]], room: int = 0) -> None:
         from console.asgi import application
 
         scope = {
@@ -53,7 +56,7 @@ class Viewer:
             "subprotocols": [],
         }
         self._to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._from_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._from_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue(room)
         self._to_server.put_nowait({"type": "websocket.connect"})
         self.task = asyncio.create_task(application(scope, self._to_server.get, self._from_server.put))
         #: Bytes of data taken so far.
@@ -156,8 +159,8 @@ async def connect() -> AsyncIterator[Connect]:
     """Open sockets; whatever is left of them ends with the test."""
     viewers: list[Viewer] = []
 
-    async def open_socket(path: str, session_key: str, *, first: dict[str, Any] | None = None) -> Viewer:
-        viewer = Viewer(path, headers=headers_of(session_key))
+    async def open_socket(path: str, session_key: str, *, first: dict[str, Any] | None = None, room: int = 0) -> Viewer:
+        viewer = Viewer(path, headers=headers_of(session_key), room=room)
         viewers.append(viewer)
         await viewer.accepted()
         if first is not None:

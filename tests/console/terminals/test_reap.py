@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,8 @@ from console.gateway import NotFound, Unreachable
 from console.hosts.models import Host
 from console.terminals import services
 from console.terminals.models import TerminalSession, TerminalState
-from console.terminals.tasks import REAP_EVERY, reap
+from console.terminals.tasks import REAP_EVERY
+from console.terminals.tasks import reap as look
 
 pytestmark = pytest.mark.django_db
 
@@ -57,8 +59,43 @@ def session(host: Host, alice: User, *, lease_ago: int, **values: Any) -> Termin
     return TerminalSession.objects.create(**given)
 
 
+def reap() -> None:
+    """Look twice: what only one look found is not ended yet."""
+    look()
+    look()
+
+
 def test_lease_and_reaper_together_take_less_than_a_minute() -> None:
-    assert services.LEASE.total_seconds() + REAP_EVERY <= 30, "and half a minute to kill in"
+    assert services.LEASE.total_seconds() + 2 * REAP_EVERY <= 40, "and twenty seconds to kill in"
+
+
+def test_after_a_sleep_of_the_machine_what_is_held_is_renewed_in_time(host: Host, alice: User, engines: Engine) -> None:
+    asleep, gone = session(host, alice, lease_ago=3600), session(host, alice, lease_ago=3600)
+    look()
+    assert engines.killed == []
+    services.renew_leases([asleep.pk])
+    TerminalSession.objects.filter(pk=asleep.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    look()
+    assert engines.killed == [gone.marker]
+
+
+def test_a_container_that_delays_the_reaper_delays_nobody_elses_end(
+    host: Host, alice: User, engines: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "KILL_PATIENCE", 0.05)
+    session(host, alice, lease_ago=1, container_id="b" * 64)
+    other = session(host, alice, lease_ago=1)
+
+    async def kill_execs(container_id: str, *, marker: str) -> bool:
+        if container_id == "b" * 64:
+            await asyncio.sleep(3600)
+        return True
+
+    monkeypatch.setattr(engines, "kill_execs", kill_execs)
+    reap()
+    other.refresh_from_db()
+    assert other.state == TerminalState.ENDED
+    assert TerminalSession.objects.get(container_id="b" * 64).state == TerminalState.OPEN
 
 
 def test_what_nobody_holds_is_ended(host: Host, alice: User, engines: Engine) -> None:
@@ -87,9 +124,10 @@ def test_what_cannot_be_ended_is_tried_again(
     engines.answer = trouble
     reap()
     left.refresh_from_db()
+    assert engines.killed == [left.marker]
     assert left.state == TerminalState.OPEN
     engines.answer = True
-    reap()
+    look()
     left.refresh_from_db()
     assert left.state == TerminalState.ENDED
 

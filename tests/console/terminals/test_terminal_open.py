@@ -10,10 +10,11 @@ import pytest
 from django.utils import timezone
 
 from console.accounts.models import Role, User
-from console.gateway import Conflict, TimedOut, Unreachable
+from console.gateway import Conflict, ExecSpec, Terminal, Terminated, TimedOut, Unreachable
 from console.lib.websocket import in_database
 from console.terminals.models import TerminalSession
 from runtime.testing import FakeEngine
+from runtime.testing.fake import FakeTerminal
 from tests.console.terminals.conftest import (
     Connect,
     audit_rows,
@@ -121,6 +122,11 @@ async def test_rights_lost_since_the_ticket_open_nothing(
     with untouched(engine):
         viewer = await connect("/ws/terminal/", key, first=opening(ticket))
         assert (await viewer.ending())[0] in (4403, 4404)
+    await ended_session()
+    assert [row.outcome for row in await audit_rows("container.terminal")] in (
+        ["accepted", "denied"],
+        ["accepted", "failed"],
+    ), "nothing says that it succeeded"
 
 
 @pytest.mark.parametrize(
@@ -139,6 +145,7 @@ async def test_rights_lost_since_the_ticket_open_nothing(
         '{"type": "open", "ticket": "xxxxxxxxxxxxxxxxxxxxxxxxxxxx", "columns": 0, "rows": 24}',
         '{"type": "open", "ticket": "xxxxxxxxxxxxxxxxxxxxxxxxxxxx", "columns": 10001, "rows": 24}',
         '{"type": "open", "ticket": "xxxxxxxxxxxxxxxxxxxxxxxxxxxx", "columns": 80, "rows": 24, "command": ["sh"]}',
+        '{"type": "open", "ticket": "' + "\\ud800" * 30 + '", "columns": 80, "rows": 24}',
         "[" * 5000,
         '{"type": "' + "x" * 20_000 + '"}',
     ],
@@ -199,6 +206,7 @@ async def test_an_engine_in_trouble_is_told_in_words(
     assert words in error["message"]
     assert error["next_step"]
     assert (await ended_session()).end_reason != "the browser went"
+    assert [row.outcome for row in await audit_rows("container.terminal")] == ["accepted", "failed"]
 
 
 async def test_opening_and_ending_are_recorded(alice: User, signed_in: SignIn, connect: Connect, run: Run) -> None:
@@ -216,3 +224,44 @@ async def test_opening_and_ending_are_recorded(alice: User, signed_in: SignIn, c
     assert rows[0].outcome == "accepted"
     assert rows[-1].outcome == "succeeded"
     assert rows[-1].details["exit_code"] == 3
+
+
+@pytest.mark.parametrize("trouble", [TimedOut("no answer"), Terminated("the connection broke")])
+async def test_a_shell_that_began_without_an_answer_is_ended(
+    trouble: Exception,
+    alice: User,
+    signed_in: SignIn,
+    connect: Connect,
+    run: Run,
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    ticket = await ticket_for(container, actor=alice, session_key=key, command=["cat"])
+    open_exec = engine.open_exec
+
+    async def open_without_an_answer(container_id: str, spec: ExecSpec) -> Terminal:
+        await open_exec(container_id, spec)
+        assert len(engine.processes(container_id)) == 2
+        raise trouble
+
+    monkeypatch.setattr(engine, "open_exec", open_without_an_answer)
+    viewer = await connect("/ws/terminal/", key, first=opening(ticket))
+    assert (await viewer.ending())[0] == 1011
+    await ended_session()
+    assert len(engine.processes(container.container_id)) == 1
+
+
+async def test_a_main_process_whose_size_cannot_be_set_is_shown_all_the_same(
+    alice: User, signed_in: SignIn, connect: Connect, run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_terminal: FakeTerminal, *, columns: int, rows: int) -> None:
+        raise Conflict("the process is just ending")
+
+    monkeypatch.setattr(FakeTerminal, "resize", fail)
+    container = await run("sh", tty=True)
+    key = await in_database(lambda: signed_in(alice))
+    ticket = await ticket_for(container, actor=alice, session_key=key, kind="attach")
+    viewer = await connect("/ws/terminal/", key, first=opening(ticket))
+    assert (await viewer.control("opened"))["tty"] is True

@@ -15,8 +15,9 @@ from console.accounts.models import User
 from console.gateway import Terminal
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
-from console.terminals.consumers import TerminalConsumer
+from console.terminals.consumers import INPUT_LIMIT, TerminalConsumer
 from runtime.testing import FakeEngine
+from runtime.testing.fake import FakeTerminal
 from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +91,22 @@ async def test_a_browser_that_reads_nothing_stops_the_engine(
     await viewer.next()
     viewer.acknowledge()
     assert await viewer.waiting() >= first - 64 * 1024, "the window opens again"
+
+
+async def test_input_that_the_process_never_takes_ends_it_at_a_bound(
+    open_terminal: Callable[..., Any], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, container = await open_terminal("sleep", "1000")
+
+    async def stuck(_terminal: FakeTerminal, _data: bytes) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(FakeTerminal, "write", stuck)
+    for _piece in range(INPUT_LIMIT // 65536 + 3):
+        viewer.send_bytes(b"x" * 65536)
+    assert (await viewer.ending())[0] == 1009
+    await ended_session()
+    assert len(engine.processes(container.container_id)) == 1
 
 
 @pytest.mark.parametrize(

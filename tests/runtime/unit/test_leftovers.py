@@ -84,3 +84,9 @@ def test_a_report_must_be_whole() -> None:
     assert leftovers.read_report(b"OCI runtime exec failed") is None
     assert leftovers.read_report(b"hidden 1000\nhidden 0\ndone\n") == (True, frozenset({0, 1000}))
     assert leftovers.read_report(b"left 7\ndone\n") == (False, frozenset())
+
+
+def test_a_hostile_shell_reports_no_more_users_than_are_looked_into() -> None:
+    many = b"".join(b"hidden %d\n" % uid for uid in range(100_000))
+    report = leftovers.read_report(many + b"hidden " + b"9" * 5000 + b"\nhidden \xd9\xa1\ndone\n")
+    assert report == (True, frozenset(range(leftovers.MOST_USERS)))
