@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from launcher import engine_api, prepare, say, up
+from launcher import engine_api, prepare, say, system, up
 from launcher.paths import ROOT, DataDir, python
 from launcher.processes import call
 
@@ -39,6 +39,7 @@ def _become(name: str) -> NoReturn:
     programs = up.applications(options, data_dir=_data_dir(), env=_environment())
     words = [str(word) for program in programs if program.name == name for word in program.command]
     os.umask(0o077)
+    system.raise_file_limit()
     os.execvpe(words[0], words, _environment())  # noqa: S606 - becoming that program is what this process is for
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 from collections.abc import Sequence
@@ -15,6 +16,18 @@ from launcher.processes import run
 def is_root() -> bool:
     """Whether we may do what only the administrator may."""
     return os.geteuid() == 0
+
+
+#: Sockets and files that one process may have open: every stream costs two.
+_OPEN_FILES = 65_536
+
+
+def raise_file_limit() -> None:
+    """Let this process, and what it starts, open as many files as the machine lets it, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def has(program: str) -> bool:

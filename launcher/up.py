@@ -104,10 +104,20 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
     celery: list[str | Path] = [python(), "-m", "celery", "--quiet", "-A", "console"]
     web: list[str | Path] = [
         *(python(), "-m", "uvicorn", "console.asgi:application", "--host", options.host, "--port", str(options.port)),
-        *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-max-size", "1048576"),
+        *(
+            "--loop",
+            "uvloop",
+            "--http",
+            "console.lib.http:BoundedHttp",
+            "--ws",
+            "websockets-sansio",
+            "--ws-max-size",
+            "1048576",
+        ),
         # One compressed byte a keystroke costs more than it saves.
         *("--ws-per-message-deflate", "false", "--timeout-graceful-shutdown", "2"),
         *("--no-server-header", "--no-access-log", "--log-level", "warning"),
+        *_proxy_words(env.get("PILOTHOUSE_TRUSTED_PROXIES", "")),
     ]
     worker = [*celery, "worker", "-P", "threads", "-c", "16", "--without-mingle", "--without-gossip"]
     # A worker that owns a private engine must be root anyway.
@@ -125,6 +135,11 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
     ]
 
 
+def _proxy_words(trusted: str) -> list[str]:
+    """Whose X-Forwarded-For is believed. uvicorn would believe this machine's, where anybody who is let in may be."""
+    return ["--proxy-headers", "--forwarded-allow-ips", trusted] if trusted else ["--no-proxy-headers"]
+
+
 def up(options: Options) -> int:
     """Run the console until a signal. Returns the exit code; raises :class:`say.Trouble` when it cannot start."""
     if options.json_logs:
@@ -137,6 +152,7 @@ def up(options: Options) -> int:
         chosen = engine.choose(data_dir)
         # From here on everything that is written is for us alone.
         os.umask(0o077)
+        system.raise_file_limit()
         services = []
         redis_url = os.environ.get("PILOTHOUSE_REDIS_URL", "")
         if not redis_url:

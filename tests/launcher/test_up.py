@@ -9,6 +9,8 @@ import signal
 import stat
 import subprocess
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,6 +109,32 @@ def test_keys_and_data_are_ours_alone(up: _Up) -> None:
     assert {"secret", "encryption", "redis"} <= {key.name for key in keys}
     assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
     assert stat.S_IMODE((up.data_dir / "pilothouse.sqlite3").stat().st_mode) == 0o600
+
+
+def test_an_address_that_a_client_claims_is_not_believed(up: _Up) -> None:
+    claimed = urllib.request.Request(
+        up.url + "/accounts/login/", headers={"X-Forwarded-For": "192.0.2.66", "Accept": "text/html"}
+    )
+    with urllib.request.urlopen(claimed, timeout=5) as page:
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.read().decode())
+    assert token is not None
+    form = urllib.parse.urlencode(
+        {"login": "nobody", "password": "a wrong password", "csrfmiddlewaretoken": token[1]}
+    ).encode()
+    headers = {"X-Forwarded-For": "192.0.2.66", "Cookie": cookie, "Origin": up.url}
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(urllib.request.Request(up.url + "/accounts/login/", form, headers), timeout=5)
+    assert refused.value.code == 422
+    said = pilothouse(
+        "manage",
+        "shell",
+        "-v0",
+        "-c",
+        "from console.audit.models import AuditEvent; print(AuditEvent.objects.get(action='account.sign_in').address)",
+        PILOTHOUSE_DATA_DIR=str(up.data_dir),
+    )
+    assert said.stdout == "127.0.0.1\n"
 
 
 def test_a_second_up_is_refused_by_name(up: _Up) -> None:
