@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,6 +22,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import DatabaseError, close_old_connections, connections
+from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -48,6 +50,8 @@ FAILED: Final = 1011
 TOO_LARGE: Final = 1009
 
 TEXT_LIMIT: Final = 16 * 1024
+#: Sockets that one person may have open in one process; a window full of terminals takes some dozens.
+MOST_SOCKETS = 500
 #: Seconds for which a thread of the sockets keeps a database connection that it does not use.
 KEEP_CONNECTION = 60.0
 
@@ -114,6 +118,15 @@ class ExactOrigin:
         await self.application(scope, receive, send)
 
 
+def _cookies(scope: Scope) -> SimpleCookie:
+    """Return the handshake's cookies; none when they cannot be read."""
+    header = b"; ".join(value for name, value in scope["headers"] if name.lower() == b"cookie")
+    try:
+        return SimpleCookie(header.decode("latin-1"))
+    except CookieError:
+        return SimpleCookie()
+
+
 class SessionUser:
     """Put the signed-in person into ``scope["user"]``, and beside it the check that the session still is theirs.
 
@@ -131,14 +144,12 @@ class SessionUser:
         self.application = application
         self.find = find
         self.is_valid = is_valid
+        #: How many sockets each person has open here.
+        self.open: Counter[Any] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One look-up at the handshake; the lease of the stream asks again."""
-        header = b"; ".join(value for name, value in scope["headers"] if name.lower() == b"cookie")
-        try:
-            morsel = SimpleCookie(header.decode("latin-1")).get(settings.SESSION_COOKIE_NAME)
-        except CookieError:
-            morsel = None
+        morsel = _cookies(scope).get(settings.SESSION_COOKIE_NAME)
         key = morsel.value if morsel else ""
         user = await in_database(lambda: self.find(key)) if key else None
         if user is None:
@@ -148,7 +159,27 @@ class SessionUser:
         scope["user"] = user
         scope["session_key"] = key
         scope["is_signed_in"] = lambda: self.is_valid(key, user_id)
-        await self.application(scope, receive, send)
+        if self.open[user_id] >= MOST_SOCKETS:
+            logger.warning("too many sockets", person=str(user_id))
+            await _refuse_handshake(receive, send)
+            return
+        self.open[user_id] += 1
+        try:
+            await self.application(scope, receive, send)
+        finally:
+            self.open[user_id] -= 1
+            if not self.open[user_id]:
+                del self.open[user_id]
+
+
+def _language(scope: Scope) -> str:
+    """The language of the pages that open sockets: the person's own, else the cookie's, else the browser's."""
+    request = HttpRequest()
+    for name, value in scope["headers"]:
+        if name == b"accept-language":
+            request.META["HTTP_ACCEPT_LANGUAGE"] = value.decode("latin-1")
+    request.COOKIES = {name: morsel.value for name, morsel in _cookies(scope).items()}
+    return scope["user"].language or translation.get_language_from_request(request)
 
 
 class StreamConsumer:
@@ -187,7 +218,7 @@ class StreamConsumer:
         """
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            with translation.override(scope["user"].language or settings.LANGUAGE_CODE):
+            with translation.override(_language(scope)):
                 await cls(scope, receive, send).serve()
 
         return application

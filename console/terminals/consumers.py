@@ -31,6 +31,7 @@ from console.gateway import (
 )
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
+from console.lib.text import one_line
 from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, TOO_LARGE, UNKNOWN, Refusal, StreamConsumer, in_database
 from console.operations.errors import explain
 from console.rbac.access import Refused
@@ -70,6 +71,13 @@ _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKe
 def _turn_to_kill() -> asyncio.Semaphore:
     """Many tabs that close at once take turns, so that terminals that are just opening need not wait for all."""
     return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(services.KILLS_AT_ONCE))
+
+
+def _refuse_unknown(form: TargetForm) -> None:
+    """Refuse a first frame with a key that means nothing. Raises ``Refusal``."""
+    for key in form.unknown():
+        message = _("“%(key)s” is no field of this stream.") % {"key": one_line(key, limit=100)}
+        raise Refusal(BAD_FRAME, code="bad_frame", message=message)
 
 
 class ContainerStream(StreamConsumer):
@@ -414,6 +422,7 @@ class LogsConsumer(WindowedStream):
         if first.pop("type") != "open":
             raise Refusal(BAD_FRAME, code="bad_frame", message=_("A log opens with what to read."))
         form = LogsForm(first)
+        _refuse_unknown(form)
         if not form.is_valid():
             field, errors = next(iter(form.errors.items()))
             raise Refusal(BAD_FRAME, code="bad_frame", message=f"{field}: {errors[0]}")
@@ -466,8 +475,10 @@ class StatsConsumer(ContainerStream):
 
     async def open(self, first: dict[str, Any]) -> None:
         """Authorise for the container that the first frame names."""
+        kind = first.pop("type")
         form = TargetForm(first)
-        if first.get("type") != "open" or not form.is_valid():
+        _refuse_unknown(form)
+        if kind != "open" or not form.is_valid():
             raise Refusal(BAD_FRAME, code="bad_frame", message=_("Statistics open with the container to watch."))
         await self.access(
             host_id=form.cleaned_data["host"],

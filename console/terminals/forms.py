@@ -17,12 +17,16 @@ _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_.][A-Za-z0-9_
 
 
 class TargetForm(forms.Form):
-    """Which container a stream is for."""
+    """Which container a stream is for. What it has no field for is refused by name."""
 
     host = forms.UUIDField()
     container = forms.RegexField(
         rf"^{FullId.regex}$", error_messages={"invalid": _("This is not the full id of a container.")}
     )
+
+    def unknown(self) -> list[str]:
+        """Return the keys of a frame that mean nothing here."""
+        return sorted(self.data.keys() - self.fields.keys())
 
 
 class TicketForm(TargetForm):

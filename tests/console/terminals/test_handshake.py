@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 
 from console.accounts.models import User
+from console.lib import websocket
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import ORIGIN, Closed, Viewer, headers_of, untouched
@@ -99,3 +101,40 @@ async def test_a_session_from_before_a_new_password_is_refused(alice: User, sign
 @pytest.mark.parametrize("path", ["/ws/none/", "/ws/logs", "/", "/containers/"])
 async def test_a_path_without_a_socket_is_refused(path: str, alice: User, signed_in: SignIn) -> None:
     await refused(path, headers_of(await in_database(lambda: signed_in(alice))))
+
+
+async def test_one_person_cannot_take_every_socket(
+    alice: User, bob: User, signed_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "MOST_SOCKETS", 2)
+    mine = headers_of(await in_database(lambda: signed_in(alice)))
+    first, second = Viewer("/ws/logs/", headers=mine), Viewer("/ws/logs/", headers=mine)
+    await first.accepted()
+    await second.accepted()
+    await refused("/ws/logs/", mine)
+    await opens("/ws/logs/", headers_of(await in_database(lambda: signed_in(bob))))
+    first.leave()
+    await first.task
+    await opens("/ws/logs/", mine)
+    second.leave()
+    await second.task
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ([], "A log opens with what to read."),
+        ([(b"accept-language", b"ko-KR,ko;q=0.9")], "로그를 열려면 무엇을 읽을지 정해야 합니다."),
+        ([(b"cookie", f"{settings.LANGUAGE_COOKIE_NAME}=ko".encode())], "로그를 열려면 무엇을 읽을지 정해야 합니다."),
+    ],
+)
+async def test_it_speaks_the_language_of_the_pages(
+    header: list[tuple[bytes, bytes]], words: str, alice: User, signed_in: SignIn
+) -> None:
+    viewer = Viewer("/ws/logs/", headers=[*headers_of(await in_database(lambda: signed_in(alice))), *header])
+    await viewer.accepted()
+    viewer.send({"type": "close"})
+    _code, error = await viewer.ending()
+    assert error is not None
+    assert error["message"] == words
+    await viewer.task

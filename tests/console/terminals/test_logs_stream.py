@@ -107,6 +107,8 @@ async def test_a_viewer_that_reads_nothing_stops_the_replay(
         {"since": -5},
         {"since": "yesterday"},
         {"until": 1e20},
+        {"Tail": 5},
+        {"path": "/etc/passwd"},
     ],
 )
 async def test_wrong_parameters_are_refused(
