@@ -1,4 +1,4 @@
-"""Terminals and logs through the console, against the same straight from the engine's socket, in turns.
+"""Terminals through the console, against the same straight from the engine's socket, in turns.
 
 The budgets are those of the design for "consumer straight to the engine"; ratios are what to trust.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.console import IMAGE, Browser, Console, console, raw_request
 from bench.idle import memory_of
-from bench.streams import Flood, RawExec, RawLog, Stream, StreamEnded, WebLog, WebTerminal, read_until
+from bench.streams import Flood, RawExec, Stream, StreamEnded, WebTerminal, read_until
 from bench.table import Figure, percentile, show
 
 _ECHOES = 1200
@@ -30,7 +30,6 @@ _OPENS = 25
 #: What the request for a ticket may cost beside the stream itself: checks, session, an audit row.
 _TICKET_MS = 50
 _TABS = 100
-_LINES = 1_000_000
 _ECHO = ["sh", "-c", "stty raw -echo; printf ready; exec cat"]
 _FLOOD = ["sh", "-c", "stty raw -echo; exec yes 0123456789012345678901234567890123456789"]
 _CARRY = ["sh", "-c", f"stty raw -echo; read -r go; exec head -c {_CARRIED_BYTES} /dev/zero"]
@@ -63,8 +62,8 @@ def main() -> int:
     """Measure and print; 1 when over budget."""
     figures: list[Figure] = []
     with console() as running:
-        site = _site(running)
-        parts = (_echo, _echo_beside_flood, _throughput, _open_to_usable, _growth, _logs, _left_behind)
+        site = prepare_site(running)
+        parts = (_echo, _echo_beside_flood, _throughput, _open_to_usable, _growth, _left_behind)
         for part in parts:
             print(f"  measuring: {part.__name__.strip('_').replace('_', ' ')}", flush=True)
             found = part(site)
@@ -74,11 +73,12 @@ def main() -> int:
     return show("bench terminal: the console against the engine's own socket, in turns", figures)
 
 
-def _site(running: Console) -> Site:
+def prepare_site(running: Console) -> Site:
+    """Sign in and start the container that is measured."""
     browser = running.sign_in_first_admin()
     host_id = _wait_for_host(browser)
-    container_id = _start(running, "bench-terminal", ["sleep", "100000"])
-    _wait_for_page(browser, host_id, container_id)
+    container_id = start_container(running, "bench-terminal", ["sleep", "100000"])
+    wait_for_page(browser, host_id, container_id)
     return Site(running, browser, host_id, container_id)
 
 
@@ -92,7 +92,8 @@ def _wait_for_host(browser: Browser) -> str:
     raise RuntimeError("the create form never offered a host")
 
 
-def _start(running: Console, name: str, command: list[str]) -> str:
+def start_container(running: Console, name: str, command: list[str]) -> str:
+    """Start a container at the engine and return its id."""
     path = running.engine.socket
     body = json.dumps({"Image": IMAGE, "Cmd": command, "HostConfig": {"Init": True}}).encode()
     made = raw_request(path, "POST", f"/containers/create?name={name}", body, content_type="application/json")
@@ -101,7 +102,8 @@ def _start(running: Console, name: str, command: list[str]) -> str:
     return container_id
 
 
-def _wait_for_page(browser: Browser, host_id: str, container_id: str) -> None:
+def wait_for_page(browser: Browser, host_id: str, container_id: str) -> None:
+    """Wait until the console has seen the container."""
     limit = time.monotonic() + 30
     while time.monotonic() < limit:
         if browser.get(f"/containers/{host_id}/{container_id}/").status == 200:
@@ -281,82 +283,13 @@ def _growth(site: Site) -> list[Figure]:
     ]
 
 
-# Logs
-
-
-def _logs(site: Site) -> list[Figure]:
-    text = "a line of a log as programs write them, a hundred bytes long with its number, more or less"
-    writer = _start(site.running, "bench-log", ["sh", "-c", f"seq 1 {_LINES} | sed 's/$/ {text}/'"])
-    raw_request(site.path, "POST", f"/containers/{writer}/wait")
-    _wait_for_page(site.browser, site.host_id, writer)
-
-    def raw_all() -> float:
-        begun = time.perf_counter()
-        log = RawLog(site.path, writer, tail="all")
-        return _timed_all(log.lines(), begun, log.close)
-
-    def web_all() -> float:
-        begun = time.perf_counter()
-        log = WebLog(site.browser, site.host_id, writer, tail=None)
-        log.ask()
-        return _timed_all(log.lines(), begun, log.close)
-
-    def raw_first() -> float:
-        begun = time.perf_counter()
-        log = RawLog(site.path, writer, tail="500")
-        log.lines(most=1)
-        return _since(begun, log.close)
-
-    def web_first() -> float:
-        log = WebLog(site.browser, site.host_id, writer, tail=500)
-        begun = time.perf_counter()
-        log.ask()
-        log.lines(most=1)
-        return _since(begun, log.close)
-
-    wholes = [(raw_all(), web_all()) for _round in range(3)]
-    firsts = [(raw_first(), web_first()) for _round in range(23)][3:]
-    return [
-        Figure(
-            name=f"log: first line of the last 500 of {_LINES}, from asking",
-            value=statistics.median(pair[1] for pair in firsts),
-            unit="ms",
-            reference=statistics.median(pair[0] for pair in firsts),
-            reference_name="raw log",
-            budget=2,
-            is_ratio=True,
-        ),
-        Figure(
-            name=f"log: time to carry {_LINES} lines (budget: 0.5 x raw's lines a second)",
-            value=statistics.median(pair[1] for pair in wholes),
-            unit="s",
-            reference=statistics.median(pair[0] for pair in wholes),
-            reference_name="raw log",
-            budget=2,
-            is_ratio=True,
-        ),
-    ]
-
-
-def _since(begun: float, close: Callable[[], None]) -> float:
-    taken = (time.perf_counter() - begun) * 1000
-    close()
-    return taken
-
-
-def _timed_all(lines: int, begun: float, close: Callable[[], None]) -> float:
-    if lines != _LINES:
-        raise RuntimeError(f"{lines} lines came of {_LINES}")
-    return _since(begun, close) / 1000
-
-
 # What is left behind
 
 
 def _left_behind(site: Site) -> list[Figure]:
     """Tabs that close, and a web process that is killed, each with a shell that has a child."""
-    container_id = _start(site.running, "bench-tabs", ["sleep", "100000"])
-    _wait_for_page(site.browser, site.host_id, container_id)
+    container_id = start_container(site.running, "bench-tabs", ["sleep", "100000"])
+    wait_for_page(site.browser, site.host_id, container_id)
     shared = Site(site.running, site.browser, site.host_id, container_id)
     command = ["sh", "-c", "sleep 55555 & echo ready; wait"]
     base = _processes(shared)
