@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +18,9 @@ from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
-from console.accounts.signals import account_acted, sessions_ended
+from console.accounts.signals import account_acted
 from console.lib.origin import Origin
+from console.lib.rechecks import recheck
 
 logger = structlog.get_logger(__name__)
 
@@ -145,12 +145,10 @@ def find_user(session_key: str) -> User | None:
 
 
 def forget_sessions(session_keys: list[str], *, user_id: UUID) -> None:
-    """Delete sessions and their rows in the list, and tell once that is committed."""
+    """Delete sessions and their rows in the list, and have the person's open streams look at once."""
     Session.objects.filter(session_key__in=session_keys).delete()
     UserSession.objects.filter(session_key__in=session_keys).delete()
-    transaction.on_commit(
-        partial(sessions_ended.send_robust, sender=UserSession, session_keys=session_keys, user_id=user_id)
-    )
+    recheck(user_id)
 
 
 def sweep_sessions() -> None:

@@ -19,7 +19,3 @@ ACCOUNT_ACTIONS = frozenset(
 #: Somebody did something with an account. Sent within the transaction of the change, so a receiver that fails undoes
 #: it. Keywords: action, outcome, actor (User or None), object_id, object_name, origin, details.
 account_acted = Signal()
-
-#: Sessions are no longer valid. Sent after the commit, in the process where it happened; sockets that hold one should
-#: close now instead of at their next check. Keywords: session_keys (list of str), user_id (UUID).
-sessions_ended = Signal()

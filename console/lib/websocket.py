@@ -27,6 +27,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from console.lib.origin import Origin, origin_of_scope
+from console.lib.rechecks import rechecked
 
 logger = structlog.get_logger(__name__)
 
@@ -190,7 +191,8 @@ class StreamConsumer:
 
     #: Seconds that the first frame may take.
     first_frame_timeout: ClassVar[float] = 10.0
-    #: Seconds between two questions whether the person still may; revocation must reach an open socket within 5 s.
+    #: Seconds between two questions whether the person still may, when no signal asks sooner; revocation must reach an
+    #: open socket within 5 s.
     lease_interval: ClassVar[float] = 4.0
     #: Seconds without an answer to that question (the database is away) after which the stream closes.
     lease_patience: ClassVar[float] = 15.0
@@ -336,13 +338,16 @@ class StreamConsumer:
 
     async def _run(self) -> int:
         """Pump, receive and keep the lease until the first of them ends; raise what it raised."""
-        tasks = {asyncio.create_task(work) for work in (self.pump(), self._take_frames(), self._keep_lease())}
-        try:
-            done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        with rechecked(self.scope["user"].pk) as recheck:
+            tasks = {
+                asyncio.create_task(work) for work in (self.pump(), self._take_frames(), self._keep_lease(recheck))
+            }
+            try:
+                done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             error = task.exception()
             if isinstance(error, OSError):
@@ -365,11 +370,13 @@ class StreamConsumer:
             else:
                 await self.take_bytes(data)
 
-    async def _keep_lease(self) -> None:
+    async def _keep_lease(self, recheck: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         answered = loop.time()
         while True:
-            await asyncio.sleep(self.lease_interval)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(recheck.wait(), self.lease_interval)
+            recheck.clear()
             try:
                 allowed = await asyncio.wait_for(in_database(self._is_allowed), self.lease_patience)
             except (DatabaseError, TimeoutError) as error:

@@ -8,12 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from channels.layers import get_channel_layer
 from django.contrib.sessions.models import Session
 from django.db import DatabaseError
+from redis.exceptions import RedisError
 
 from console.accounts.models import Role, User
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
+from console.lib import rechecks
+from console.lib.live import GROUP
 from console.lib.websocket import StreamConsumer, in_database
 from console.terminals import holding, services
 from console.terminals.models import TerminalSession
@@ -213,3 +217,54 @@ async def test_a_write_that_waits_holds_up_no_question_about_rights(
         assert (await stream.ending())[0] == 4403
     finally:
         unlocked.set()
+
+
+async def _signal(*topics: str) -> None:
+    """Send what the other processes send, until the listener has had time to join."""
+    for _attempt in range(20):
+        await get_channel_layer().group_send(GROUP, {"type": "changed", "topics": list(topics)})
+        await asyncio.sleep(0.02)
+
+
+async def test_a_signal_ends_it_without_waiting_for_the_next_look(
+    alice: User, bob: User, signed_in: SignIn, connect: Connect, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StreamConsumer, "lease_interval", 3600)
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    target = {"type": "open", "host": str(container.host_id), "container": container.container_id}
+    viewer = await connect("/ws/logs/", key, first={**target, "follow": True})
+    await viewer.control("opened")
+    await _signal(f"person:{alice.pk}")
+    assert not viewer.task.done(), "a signal has no authority of its own"
+    await in_database(lambda: _end_session(alice))
+    await _signal(f"person:{bob.pk}", "person:", "containers")
+    assert not viewer.task.done(), "nobody spoke of this person"
+    await _signal(f"person:{alice.pk}")
+    assert (await viewer.ending())[0] == 4403
+
+
+async def test_a_channel_layer_that_fails_closes_nothing_and_is_asked_again(
+    alice: User, signed_in: SignIn, connect: Connect, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StreamConsumer, "lease_interval", 3600)
+    monkeypatch.setattr(rechecks, "_PAUSE", 0.01)
+    troubles = iter([RedisError("away"), OSError("gone")])
+    layer = get_channel_layer()
+    join = layer.group_add
+
+    async def group_add(group: str, channel: str) -> None:
+        trouble = next(troubles, None)
+        if trouble is not None:
+            raise trouble
+        await join(group, channel)
+
+    monkeypatch.setattr(layer, "group_add", group_add)
+    container = await run("sleep", "1000")
+    key = await in_database(lambda: signed_in(alice))
+    target = {"type": "open", "host": str(container.host_id), "container": container.container_id}
+    viewer = await connect("/ws/logs/", key, first={**target, "follow": True})
+    await viewer.control("opened")
+    await in_database(lambda: _end_session(alice))
+    await _signal(f"person:{alice.pk}")
+    assert (await viewer.ending())[0] == 4403
