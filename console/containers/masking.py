@@ -8,6 +8,10 @@ from typing import Any
 
 MASK = "••••••••"
 
+#: Where an answer holds variables and labels. The second is the builder's own container, which Docker told of an image
+#: until version 25.
+_CONFIGS = ("Config", "ContainerConfig")
+
 _SECRET_NAME = re.compile(
     r"(?i)(pass(word|wd|phrase)?|pwd|secret|token|credential|private|auth(?!or)|cookie|salt|cert|dsn)"
     r"|(?:^|[_.-])key(?:$|[_.-]|s$)|api_?key|access_?key"
@@ -24,18 +28,19 @@ def looks_secret(name: str, value: str) -> bool:
 
 def mask_inspect(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return an engine's whole answer with the values that look secret masked; ``raw`` stays as it is."""
-    masked = dict(raw)
-    config = raw.get("Config")
-    if isinstance(config, Mapping):
-        config = dict(config)
-        config["Env"] = [_mask_entry(str(entry)) for entry in config.get("Env") or ()]
-        labels = config.get("Labels")
-        if isinstance(labels, Mapping):
-            config["Labels"] = {
-                name: MASK if looks_secret(str(name), str(value)) else value for name, value in labels.items()
-            }
-        masked["Config"] = config
-    return masked
+    configs = {key: _mask_config(raw[key]) for key in _CONFIGS if isinstance(raw.get(key), Mapping)}
+    return {**raw, **configs}
+
+
+def _mask_config(raw: Mapping[str, Any]) -> dict[str, Any]:
+    config = dict(raw)
+    config["Env"] = [_mask_entry(str(entry)) for entry in config.get("Env") or ()]
+    labels = config.get("Labels")
+    if isinstance(labels, Mapping):
+        config["Labels"] = {
+            name: MASK if looks_secret(str(name), str(value)) else value for name, value in labels.items()
+        }
+    return config
 
 
 def _mask_entry(entry: str) -> str:

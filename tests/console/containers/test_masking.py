@@ -42,3 +42,9 @@ def test_an_engines_answer_is_masked_and_stays_as_it_was() -> None:
     }
     assert raw["Config"]["Env"][1] == "TOKEN=x=y"  # type: ignore[index]
     assert mask_inspect({"Config": None}) == {"Config": None}
+
+
+def test_what_old_engines_tell_of_an_images_builder_is_masked_too() -> None:
+    raw = {"Config": {"Env": ["TOKEN=x"]}, "ContainerConfig": {"Env": ["A=1", "TOKEN=x"], "Labels": {"api_key": "x"}}}
+
+    assert mask_inspect(raw)["ContainerConfig"] == {"Env": ["A=1", f"TOKEN={MASK}"], "Labels": {"api_key": MASK}}
