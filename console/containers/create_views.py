@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -100,19 +101,20 @@ def _duplicate(request: HttpRequest, source: str) -> HttpResponse:
     return _page(request, form, notice=notice % {"name": container.name}, left_out=left_out)
 
 
-def _kept(user: User, form: CreateForm) -> dict[str, str] | None:
-    """Return the environment of the container that the form was filled in from, if the form needs any of it."""
-    if not form.source or not form.wants_kept_values:
+def _kept(user: User, form: CreateForm) -> dict[str, Mapping[str, str]] | None:
+    """Return the variables and labels of the container that the form was filled in from, if it needs any of them."""
+    wanted = form.takes_over
+    if not form.source or not wanted:
         return None
     container = access_container(user, *_source(form.source), "container.inspect")
     try:
-        return dict(detail_queries.inspect(container).environment)
+        detail = detail_queries.inspect(container)
     except BackendError as error:
         reason = explain(error, name=container.name, host=container.host.name)
-        form.errors["environment"] = _("The values to take over could not be read: %(cause)s") % {
-            "cause": reason.sentence
-        }
+        cause = _("The values to take over could not be read: %(cause)s") % {"cause": reason.sentence}
+        form.errors |= dict.fromkeys(wanted, cause)
         return None
+    return {"environment": dict(detail.environment), "labels": detail.container.labels}
 
 
 @require_POST
@@ -122,7 +124,10 @@ def container_preview(request: HttpRequest) -> HttpResponse:
     check(user, "container.create")
     form = CreateForm.of_data(request.POST)
     # Values to take over are asked for at the end only: typing must not wait for an engine.
-    stand_ins = {row.values["env_name"].strip(): "…" for row in form.rows["environment"]}
+    stand_ins = {
+        "environment": {row.values["env_name"].strip(): "…" for row in form.rows["environment"]},
+        "labels": {row.values["label_name"].strip(): "…" for row in form.rows["labels"]},
+    }
     is_complete = form.read(hosts=create_queries.hosts_by_id(user), kept=stand_ins)
     context: dict[str, Any] = {"form": form, "is_complete": is_complete}
     if form.host is not None and form.spec is not None and "image" not in form.errors:

@@ -55,7 +55,7 @@ ROWS: dict[str, tuple[str, ...]] = {
     "ports": ("port_host_ip", "port_host", "port_container", "port_protocol"),
     "volumes": ("volume_name", "volume_target", "volume_mode"),
     "tmpfs": ("tmpfs_target", "tmpfs_size"),
-    "labels": ("label_name", "label_value"),
+    "labels": ("label_name", "label_value", "label_kept"),
 }
 #: A row counts as filled in when one of these has text; the others always carry a value.
 _DECIDING: dict[str, tuple[str, ...]] = {
@@ -65,6 +65,8 @@ _DECIDING: dict[str, tuple[str, ...]] = {
     "tmpfs": ("tmpfs_target", "tmpfs_size"),
     "labels": ("label_name", "label_value"),
 }
+#: The lists whose secret values a duplicate takes over unseen by the browser, and how the names of their fields begin.
+_KEEPING = {"environment": "env", "labels": "label"}
 _ROW_DEFAULTS = {"port_protocol": "tcp", "volume_mode": "rw"}
 _BLANK_ROWS = 3
 _MOST_ROWS = 400
@@ -311,7 +313,7 @@ class CreateForm:
 
     @classmethod
     def of_spec(cls, spec: ContainerSpec, *, host: Host, source: str = "") -> CreateForm:
-        """Return a form that would ask for ``spec`` again; values that look secret stay behind (see ``env_kept``)."""
+        """Return a form that would ask for ``spec`` again; values that look secret stay in ``source`` (``…_kept``)."""
         form = cls(source=source)
         check = spec.healthcheck
         form.values |= {
@@ -341,11 +343,18 @@ class CreateForm:
                 "health_start_period": str(check.start_period),
             }
         form.flags = {name: bool(getattr(spec, name)) for name in FLAGS}
-        for name, value in spec.environment:
-            kept = bool(source) and looks_secret(name, value)
-            form.rows["environment"].append(
-                Row({"env_name": name, "env_value": "" if kept else value, "env_kept": "1" if kept else ""})
-            )
+        for group, prefix in _KEEPING.items():
+            for name, value in getattr(spec, group):
+                kept = bool(source) and looks_secret(name, value)
+                form.rows[group].append(
+                    Row(
+                        {
+                            f"{prefix}_name": name,
+                            f"{prefix}_value": "" if kept else value,
+                            f"{prefix}_kept": "1" if kept else "",
+                        }
+                    )
+                )
         for port in spec.ports:
             form.rows["ports"].append(
                 Row(
@@ -364,7 +373,6 @@ class CreateForm:
         for mount in spec.tmpfs:
             size = size_text(mount.size_bytes) if mount.size_bytes else ""
             form.rows["tmpfs"].append(Row({"tmpfs_target": mount.target, "tmpfs_size": size}))
-        form.rows["labels"] = [Row({"label_name": name, "label_value": value}) for name, value in spec.labels]
         return form
 
     # What a page shows
@@ -401,9 +409,13 @@ class CreateForm:
         return self.with_blanks("labels")
 
     @property
-    def wants_kept_values(self) -> bool:
-        """Whether a value is to be taken over from the container in ``source``."""
-        return any(row.values["env_kept"] and not row.values["env_value"] for row in self.rows["environment"])
+    def takes_over(self) -> list[str]:
+        """The lists in which a value is to be taken over from the container in ``source``."""
+        return [
+            group
+            for group, prefix in _KEEPING.items()
+            if any(row.values[f"{prefix}_kept"] and not row.values[f"{prefix}_value"] for row in self.rows[group])
+        ]
 
     @property
     def problems(self) -> list[tuple[str, str, str]]:
@@ -424,10 +436,10 @@ class CreateForm:
 
     # Reading it
 
-    def read(self, *, hosts: Mapping[str, Host], kept: Mapping[str, str] | None = None) -> bool:
+    def read(self, *, hosts: Mapping[str, Host], kept: Mapping[str, Mapping[str, str]] | None = None) -> bool:
         """Fill in ``host`` and ``spec``, or ``errors``; return whether the form makes sense.
 
-        ``kept`` holds the values that rows marked ``env_kept`` take over.
+        ``kept`` holds, by list and name, the values that rows marked ``…_kept`` take over.
         """
         self._unfold_block()
         self.host = hosts.get(self.values["host"])
@@ -450,8 +462,8 @@ class CreateForm:
             image=image,
             command=self._parse("command", parse_words),
             entrypoint=self._parse("entrypoint", parse_words),
-            environment=tuple(self._read_environment(kept or {})),
-            labels=tuple((row.values["label_name"].strip(), row.values["label_value"]) for row in self.rows["labels"]),
+            environment=tuple(self._read_pairs("environment", kept=kept or {})),
+            labels=tuple(self._read_pairs("labels", kept=kept or {})),
             hostname=self.values["hostname"].strip(),
             user=self.values["user"].strip(),
             working_directory=self.values["working_directory"].strip(),
@@ -514,13 +526,14 @@ class CreateForm:
                 self.rows["environment"].append(by_name[name])
         self.values["environment_block"] = ""
 
-    def _read_environment(self, kept: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        for row in self.rows["environment"]:
-            name, value = row.values["env_name"].strip(), row.values["env_value"]
-            if row.values["env_kept"] and not value:
-                if name not in kept:
+    def _read_pairs(self, group: str, *, kept: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+        prefix, known = _KEEPING[group], kept.get(group, {})
+        for row in self.rows[group]:
+            name, value = row.values[f"{prefix}_name"].strip(), row.values[f"{prefix}_value"]
+            if row.values[f"{prefix}_kept"] and not value:
+                if name not in known:
                     row.error = _("There is no value to take over any more; type it.")
-                value = kept.get(name, "")
+                value = known.get(name, "")
             yield name, value
 
     def _read_ports(self) -> tuple[list[PublishedPort], list[Row]]:

@@ -8,7 +8,7 @@ function copyOf(row) {
   for (const error of copy.querySelectorAll(".row-error")) error.remove();
   for (const input of copy.querySelectorAll("input")) {
     input.value = "";
-    if (input.name === "env_value") input.removeAttribute("placeholder");
+    if (input.name === "env_value" || input.name === "label_value") input.removeAttribute("placeholder");
   }
   for (const select of copy.querySelectorAll("select")) select.selectedIndex = 0;
   return copy;

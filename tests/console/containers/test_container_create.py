@@ -25,6 +25,7 @@ from console.gateway import (
     RestartPolicy,
     TimedOut,
     TmpfsMount,
+    Unreachable,
     VolumeMount,
 )
 from console.hosts.models import Host
@@ -579,15 +580,16 @@ def test_duplicating_fills_the_form_and_keeps_secrets_out_of_the_page(
         "shop",
         environment=(("DB_PASSWORD", "canary-7f3"), ("LOG", "debug")),
         memory_bytes=64 * 1024 * 1024,
-        labels=(("team", "red"),),
+        labels=(("team", "red"), ("api_token", "canary-9a1")),
     )
     source = f"{container.host_id}/{container.container_id}"
     client = client_of(alice)
 
     page = client.get(f"{URL}?from={source}").content.decode()
 
-    assert "canary-7f3" not in page
+    assert "canary" not in page
     assert 'value="debug"' in page
+    assert 'value="red"' in page
     assert 'value="64 MB"' in page
     assert 'value="shop-2"' in page
     client.post(
@@ -598,10 +600,38 @@ def test_duplicating_fills_the_form_and_keeps_secrets_out_of_the_page(
             "env_name": ["DB_PASSWORD", "LOG"],
             "env_value": ["", "debug"],
             "env_kept": ["1", ""],
+            "label_name": ["api_token", "team"],
+            "label_value": ["", "red"],
+            "label_kept": ["1", ""],
         },
     )
     run_operations()
     assert engine.specs[-1].environment == (("DB_PASSWORD", "canary-7f3"), ("LOG", "debug"))
+    labels = {name: value for name, value in engine.specs[-1].labels if not name.startswith("pilothouse.")}
+    assert labels == {"api_token": "canary-9a1", "team": "red"}
+
+
+@pytest.mark.parametrize(
+    ("field", "section"), [("env", "Environment"), ("label", "Labels")], ids=["a variable", "a label"]
+)
+def test_a_value_that_cannot_be_taken_over_is_asked_for(
+    alice: User,
+    client_of: ClientOf,
+    container: ObservedContainer,
+    form: Form,
+    engine: FakeEngine,
+    field: str,
+    section: str,
+) -> None:
+    source = f"{container.host_id}/{container.container_id}"
+    kept = {f"{field}_name": "API_TOKEN", f"{field}_value": "", f"{field}_kept": "1"}
+    gone = client_of(alice).post(URL, {**form, "source": source, **kept})
+    engine.fail_next("inspect_container", Unreachable("no such socket"))
+    dead = client_of(alice).post(URL, {**form, "source": source, **kept})
+
+    assert f"{section}</a>: There is no value to take over any more; type it." in gone.content.decode()
+    assert f"{section}</a>: The values to take over could not be read" in dead.content.decode()
+    assert changes(engine) == []
 
 
 def test_a_link_only_fills_in(alice: User, client_of: ClientOf, host: Host, engine: FakeEngine) -> None:
