@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from signal import Signals
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from console.accounts.models import User
 from console.audit.models import AuditEvent, Outcome
 from console.containers.masking import MASK, looks_secret
 from console.containers.queries import address_of, port_links
-from console.containers.specs import MIB, RESERVED_PREFIX, argv_text, cpus_text, size_text
+from console.containers.specs import MIB, RESERVED_PREFIX, argv_text, cpus_text, quota_cpus, size_text
 from console.containers.states import exit_words, state_badge
 from console.gateway import (
     ContainerDetail,
@@ -255,7 +256,7 @@ def spec_of(detail: ContainerDetail, *, image: ImageDetail | None) -> tuple[Cont
         healthcheck=_healthcheck(config, image),
         stop_timeout=config.get("StopTimeout") if isinstance(config.get("StopTimeout"), int) else None,
     )
-    return spec, list(_left_out(detail, host))
+    return spec, list(_left_out(detail, image=image))
 
 
 def _published(host: Mapping[str, Any]) -> Iterator[PublishedPort]:
@@ -275,13 +276,12 @@ def _volumes(host: Mapping[str, Any]) -> Iterator[VolumeMount]:
     for bind in host.get("Binds") or ():
         source, _colon, rest = str(bind).partition(":")
         target, _colon, options = rest.partition(":")
-        if target and not source.startswith("/"):
+        if target and not source.startswith("/") and not is_anonymous("volume", source):
             yield VolumeMount(volume=source, target=target, read_only="ro" in options.split(","))
     for mount in host.get("Mounts") or ():
-        if mount.get("Type") == "volume" and mount.get("Source"):
-            yield VolumeMount(
-                volume=str(mount["Source"]), target=str(mount["Target"]), read_only=bool(mount.get("ReadOnly"))
-            )
+        source = str(mount.get("Source") or "")
+        if mount.get("Type") == "volume" and source and not is_anonymous("volume", source):
+            yield VolumeMount(volume=source, target=str(mount["Target"]), read_only=bool(mount.get("ReadOnly")))
 
 
 def _tmpfs(host: Mapping[str, Any]) -> Iterator[TmpfsMount]:
@@ -316,36 +316,76 @@ def _healthcheck(config: Mapping[str, Any], image: ImageDetail | None) -> Health
     )
 
 
+#: Left at nothing unless somebody asked.
 _UNSPOKEN = (
     "AutoRemove",
+    "BlkioWeight",
     "CapAdd",
     "CapDrop",
+    "CgroupParent",
+    "CpuShares",
+    "CpusetCpus",
+    "CpusetMems",
+    "DeviceCgroupRules",
     "Devices",
     "DeviceRequests",
     "Dns",
+    "DnsOptions",
     "DnsSearch",
     "ExtraHosts",
     "GroupAdd",
     "Links",
+    "MemoryReservation",
+    "OomKillDisable",
+    "OomScoreAdj",
     "Privileged",
     "PublishAllPorts",
     "SecurityOpt",
+    "StorageOpt",
     "Sysctls",
-    "Ulimits",
     "VolumesFrom",
 )
+#: What Docker and Podman fill in themselves.
+_ORDINARY: dict[str, tuple[object, ...]] = {
+    "Runtime": (None, "", "runc", "oci"),
+    "ShmSize": (None, 0, 64 * MIB, 65_536_000),
+}
+_ORDINARY_LOGS = ("", "json-file", "journald", "k8s-file")
+#: Podman sets these two for every container, and marks them by these names.
+_ORDINARY_ULIMITS = ("RLIMIT_NOFILE", "RLIMIT_NPROC")
 #: Whose name spaces it shares; "private" and the like share none.
 _SHARED = ("PidMode", "IpcMode", "UsernsMode", "UTSMode")
 
 
-def _left_out(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what the container has and our spec has no word for."""
+def _left_out(detail: ContainerDetail, *, image: ImageDetail | None) -> Iterator[str]:
+    """Yield what the container has and our spec has no word for; what an engine fills in by itself is no such thing."""
+    config, host = _mapping(detail.raw.get("Config")), _mapping(detail.raw.get("HostConfig"))
+    made_by_image = image.volumes if image else ()
     for mount in detail.container.mounts:
         if mount.kind == "bind":
             yield _("the host's path %(source)s at %(target)s") % {"source": mount.source, "target": mount.target}
+        elif is_anonymous(mount.kind, mount.source) and mount.target not in made_by_image:
+            yield _("an unnamed volume at %(target)s") % {"target": mount.target}
+    for port, bindings in sorted(_mapping(host.get("PortBindings")).items()):
+        for binding in bindings or ():
+            if "-" in (outside := str(binding.get("HostPort") or "")):
+                yield _("one of the host's ports %(range)s for %(port)s") % {"range": outside, "port": port}
     for name in _UNSPOKEN:
         if host.get(name):
             yield f"{name} {host[name]}"[:200]
+    for name, ordinary in _ORDINARY.items():
+        if host.get(name) not in ordinary:
+            yield f"{name} {host[name]}"[:200]
+    yield from _other_limits(detail, host)
+    log = _mapping(host.get("LogConfig"))
+    if log.get("Config") or log.get("Type", "") not in _ORDINARY_LOGS:
+        # Names only: some drivers take a token.
+        yield f"LogConfig {log.get('Type')} {', '.join(sorted(_mapping(log.get('Config'))))}".strip()[:200]
+    if config.get("Domainname"):
+        yield f"Domainname {config['Domainname']}"[:200]
+    stop = _signal_name(config.get("StopSignal"))
+    if stop != _signal_name(_mapping(image.raw.get("Config")).get("StopSignal") if image else ""):
+        yield f"StopSignal {stop}"[:200]
     for name in _SHARED:
         if str(host.get(name) or "").startswith(("host", "container:")):
             yield f"{name} {host[name]}"[:200]
@@ -353,6 +393,50 @@ def _left_out(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]
         yield _("the network of another container")
     if len(detail.container.networks) > 1:
         yield _("more than one network: %(names)s") % {"names": ", ".join(detail.container.networks)[:200]}
+    yield from _endpoints(detail)
+
+
+def _other_limits(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]:
+    # We grant no swap; without a limit of memory none is counted.
+    if detail.memory_bytes and host.get("MemorySwap") not in (None, 0, detail.memory_bytes):
+        yield f"MemorySwap {host['MemorySwap']}"
+    # Podman tells a share of processors in both ways.
+    if (host.get("CpuQuota") or 0) > 0 and quota_cpus(host) != detail.nano_cpus:
+        yield f"CpuQuota {host['CpuQuota']}"
+    ulimits = [limit for limit in host.get("Ulimits") or () if _mapping(limit).get("Name") not in _ORDINARY_ULIMITS]
+    if ulimits:
+        yield f"Ulimits {ulimits}"[:200]
+
+
+def _endpoints(detail: ContainerDetail) -> Iterator[str]:
+    container = detail.container
+    networks = _mapping(_mapping(detail.raw.get("NetworkSettings")).get("Networks"))
+    for network, endpoint in sorted((name, _mapping(endpoint)) for name, endpoint in networks.items()):
+        # Engines add the container's own id and names.
+        aliases = [
+            alias
+            for alias in map(str, endpoint.get("Aliases") or ())
+            if alias not in (container.name, detail.hostname) and not container.container_id.startswith(alias)
+        ]
+        if aliases:
+            yield _("its names in the network %(network)s: %(names)s") % {
+                "network": network[:100],
+                "names": ", ".join(aliases)[:200],
+            }
+        fixed = _mapping(endpoint.get("IPAMConfig"))
+        if addresses := [str(fixed[key]) for key in ("IPv4Address", "IPv6Address") if fixed.get(key)]:
+            yield _("its address in the network %(network)s: %(addresses)s") % {
+                "network": network[:100],
+                "addresses": ", ".join(addresses),
+            }
+
+
+def _signal_name(value: object) -> str:
+    """Return a signal as ``SIGTERM``, which also stands for none; Podman tells numbers."""
+    text = str(value or "SIGTERM").upper()
+    if text.isdecimal():
+        return next((known.name for known in Signals if known.value == int(text)), text)
+    return text if text.startswith("SIG") else f"SIG{text}"
 
 
 def sections(spec: ContainerSpec) -> list[tuple[str, list[Pair]]]:

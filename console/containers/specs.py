@@ -429,7 +429,7 @@ def differences(spec: ContainerSpec, raw: Mapping[str, Any]) -> list[str]:
     if spec.memory_bytes:
         expect("memory", spec.memory_bytes, host.get("Memory"))
     if spec.nano_cpus:
-        expect("CPUs", spec.nano_cpus, host.get("NanoCpus") or _quota_cpus(host))
+        expect("CPUs", spec.nano_cpus, host.get("NanoCpus") or quota_cpus(host))
     if spec.pids_limit:
         expect("process limit", spec.pids_limit, host.get("PidsLimit"))
     policy = _mapping(host.get("RestartPolicy"))
@@ -448,7 +448,8 @@ def differences(spec: ContainerSpec, raw: Mapping[str, Any]) -> list[str]:
 Expect = typing.Callable[[str, object, object], None]
 
 
-def _quota_cpus(host: Mapping[str, Any]) -> int:
+def quota_cpus(host: Mapping[str, Any]) -> int:
+    """Return the share of processors, in billionths, that an engine's quota and period stand for."""
     quota, period = host.get("CpuQuota") or 0, host.get("CpuPeriod") or 100_000
     return int(quota * 10**9 / period)
 
