@@ -130,11 +130,16 @@ LABEL_KEY = _read_key(DATA_DIR / "keys" / "labels")
 
 PUBLIC_URL = ENVIRONMENT.public_url
 _public = urlsplit(PUBLIC_URL)
-_loopback = _public.hostname in ("127.0.0.1", "localhost", "::1")
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"] if _loopback else [_public.hostname or ""]
+_hostname = _public.hostname or ""
+_name = f"[{_hostname}]" if ":" in _hostname else _hostname
+#: What every machine calls itself.
+LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+# Without TLS a browser on this machine may come straight; with it, only by way of what holds the certificate.
+_answers_loopback = _public.scheme == "http" or _name in LOOPBACK_HOSTS
+ALLOWED_HOSTS = [_name, *(name for name in LOOPBACK_HOSTS if _answers_loopback and name != _name)]
 _port = f":{_public.port}" if _public.port else ""
 #: Exact origins that sockets and unsafe requests may come from.
-ALLOWED_ORIGINS = [f"{_public.scheme}://{name}{_port}" for name in ALLOWED_HOSTS] if _loopback else [PUBLIC_URL]
+ALLOWED_ORIGINS = [f"{_public.scheme}://{name}{_port}" for name in ALLOWED_HOSTS]
 CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
 
 ROOT_URLCONF = "console.urls"
@@ -174,6 +179,7 @@ MIDDLEWARE = [
     # Before all that may fail or refuse, so that each answer but static files has an id in the log.
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.lib.middleware.LocalProbes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

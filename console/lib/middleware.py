@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -71,6 +74,19 @@ class SecurityHeaders:
         # Nothing is kept by caches or by the back button after signing out, unless a view says otherwise.
         response.headers.setdefault("Cache-Control", "no-store, private")
         return response
+
+
+class LocalProbes:
+    """Answers this machine's own probes, which know no public address. Every other page insists on its name."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        name, _port = split_domain_port(request.headers.get("Host", ""))
+        if request.path in ("/healthz", "/readyz") and name in settings.LOOPBACK_HOSTS:
+            request.META["HTTP_HOST"] = urlsplit(settings.PUBLIC_URL).netloc
+        return self.get_response(request)
 
 
 #: Most specific first: status, what happened, what to do next. The engine's own sentence is shown between the two.
