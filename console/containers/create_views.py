@@ -17,8 +17,10 @@ from console.accounts.models import User
 from console.containers import create_queries, detail_queries, services
 from console.containers.access import access_container
 from console.containers.forms import HEALTH_CHOICES, PULL_CHOICES, RESTART_CHOICES, CreateForm
+from console.containers.masking import MASK
 from console.containers.requests import host_name, person
-from console.containers.specs import argv_text, docker_run
+from console.containers.specs import argv_text
+from console.containers.twins import compose, docker_run
 from console.gateway import BackendError
 from console.hosts.access import access_host
 from console.lib.converters import FullId
@@ -125,8 +127,8 @@ def container_preview(request: HttpRequest) -> HttpResponse:
     form = CreateForm.of_data(request.POST)
     # Values to take over are asked for at the end only: typing must not wait for an engine.
     stand_ins = {
-        "environment": {row.values["env_name"].strip(): "…" for row in form.rows["environment"]},
-        "labels": {row.values["label_name"].strip(): "…" for row in form.rows["labels"]},
+        "environment": {row.values["env_name"].strip(): MASK for row in form.rows["environment"]},
+        "labels": {row.values["label_name"].strip(): MASK for row in form.rows["labels"]},
     }
     is_complete = form.read(hosts=create_queries.hosts_by_id(user), kept=stand_ins)
     context: dict[str, Any] = {"form": form, "is_complete": is_complete}
@@ -135,6 +137,7 @@ def container_preview(request: HttpRequest) -> HttpResponse:
             form.spec, host=form.host, pull=form.values["pull"], address=host_name(request)
         )
         context["command_line"] = docker_run(form.spec)
+        context["compose_file"] = compose(form.spec)
         context["argv"] = [*(form.spec.entrypoint or ()), *(form.spec.command or ())]
         context["argv_text"] = argv_text(tuple(context["argv"]))
     return render(request, "containers/_preview.html", context)

@@ -97,8 +97,8 @@ SCALARS: dict[str, str] = {
     "stop_timeout": "",
 }
 FLAGS = ("tty", "open_stdin", "init", "read_only_root")
-#: What a form carries beside its fields.
-_CARRIED = frozenset({"csrfmiddlewaretoken", "submit", "source"})
+#: What a form carries beside its fields; the twin is the text that its preview shows.
+_CARRIED = frozenset({"csrfmiddlewaretoken", "submit", "source", "twin"})
 _ROW_FIELDS = frozenset(column for columns in ROWS.values() for column in columns)
 
 LABELS: dict[str, Promise] = {

@@ -22,8 +22,8 @@ _SECRET_VALUE = re.compile(
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable or label of this name and value is likely to hold a secret."""
-    return bool(value) and bool(_SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
+    """Whether a variable or label of this name and value is likely to hold a secret; what stands for one does."""
+    return bool(value) and bool(value == MASK or _SECRET_NAME.search(name) or _SECRET_VALUE.search(value))
 
 
 def mask_inspect(raw: Mapping[str, Any]) -> dict[str, Any]:

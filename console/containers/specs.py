@@ -1,4 +1,4 @@
-"""What a container is asked to be: as an operation's arguments, as a command line, and held against what was made.
+"""What a container is asked to be: as an operation's arguments, in words, and held against what was made.
 
 Everything here is pure. The worker trusts none of it: it reads the arguments through :func:`from_arguments`, checks
 them with :func:`check_spec` and compares the created object by :func:`differences` before it starts it.
@@ -19,7 +19,6 @@ from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
-from console.containers.masking import MASK, looks_secret
 from console.gateway import ContainerSpec, RestartPolicy
 
 #: Labels of ours: which operation made the container, and our signature on that.
@@ -286,78 +285,7 @@ def _health_problems(spec: ContainerSpec) -> Iterator[Problem]:
         yield Problem("health_retries", _("Write a number from 1 to 1000."))
 
 
-# As a command line
-
-
-def docker_run(spec: ContainerSpec, *, start: bool = True) -> str:
-    """Return the command line that would do the same. Values that look secret are left to the shell's environment."""
-    parts = [["docker", "run", "--detach"] if start else ["docker", "create"]]
-    if spec.name:
-        parts.append(["--name", spec.name])
-    parts += [["--hostname", spec.hostname]] if spec.hostname else []
-    parts += [["--user", spec.user]] if spec.user else []
-    parts += [["--workdir", spec.working_directory]] if spec.working_directory else []
-    for name, value in spec.environment:
-        parts.append(["--env", name if looks_secret(name, value) else f"{name}={value}"])
-    for port in spec.ports:
-        host_ip = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-        left = f"{host_ip}:{port.host_port or ''}:" if host_ip else f"{port.host_port}:" if port.host_port else ""
-        protocol = "" if port.protocol == "tcp" else f"/{port.protocol}"
-        parts.append(["--publish", f"{left}{port.container_port}{protocol}"])
-    for volume in spec.volumes:
-        parts.append(["--volume", f"{volume.volume}:{volume.target}{':ro' if volume.read_only else ''}"])
-    for mount in spec.tmpfs:
-        parts.append(["--tmpfs", f"{mount.target}:size={mount.size_bytes}" if mount.size_bytes else mount.target])
-    parts += [["--network", spec.network]] if spec.network else []
-    if spec.restart_policy is not RestartPolicy.NO:
-        retries = f":{spec.restart_max_retries}" if spec.restart_max_retries else ""
-        parts.append(["--restart", f"{spec.restart_policy.value}{retries}"])
-    if spec.memory_bytes:
-        parts.append(["--memory", _short_size(spec.memory_bytes)])
-        parts.append(["--memory-swap", _short_size(spec.memory_bytes)])
-    parts += [["--cpus", cpus_text(spec.nano_cpus)]] if spec.nano_cpus else []
-    parts += [["--pids-limit", str(spec.pids_limit)]] if spec.pids_limit else []
-    parts += _health_flags(spec)
-    for name, value in spec.labels:
-        parts.append(["--label", f"{name}={MASK if looks_secret(name, value) else value}"])
-    flags = {
-        "--tty": spec.tty,
-        "--interactive": spec.open_stdin,
-        "--init": spec.init,
-        "--read-only": spec.read_only_root,
-    }
-    parts += [[flag] for flag, wanted in flags.items() if wanted]
-    parts += [["--stop-timeout", str(spec.stop_timeout)]] if spec.stop_timeout is not None else []
-    last = [spec.image]
-    if spec.entrypoint is not None:
-        # The flag takes one word; the rest of the vector comes before the command.
-        parts.append(["--entrypoint", spec.entrypoint[0] if spec.entrypoint else ""])
-        last += spec.entrypoint[1:]
-    last += spec.command or ()
-    parts.append(last)
-    return " \\\n  ".join(shlex.join(part) for part in parts)
-
-
-def _health_flags(spec: ContainerSpec) -> list[list[str]]:
-    check = spec.healthcheck
-    if check is None:
-        return []
-    if not check.test:
-        return [["--no-healthcheck"]]
-    return [
-        ["--health-cmd", check.test],
-        ["--health-interval", f"{check.interval}s"],
-        ["--health-timeout", f"{check.timeout}s"],
-        ["--health-retries", str(check.retries)],
-        ["--health-start-period", f"{check.start_period}s"],
-    ]
-
-
-def _short_size(size_bytes: int) -> str:
-    for unit, factor in (("g", 1024 * MIB), ("m", MIB), ("k", 1024)):
-        if size_bytes % factor == 0:
-            return f"{size_bytes // factor}{unit}"
-    return str(size_bytes)
+# In words
 
 
 def size_text(size_bytes: int) -> str:

@@ -19,7 +19,8 @@ from console.containers.access import MOST_IN_BULK, access_container
 from console.containers.detail_queries import Gone
 from console.containers.masking import MASK, looks_secret, mask_inspect
 from console.containers.requests import header_context, host_name, person
-from console.containers.specs import RESERVED_PREFIX, docker_run, to_arguments
+from console.containers.specs import RESERVED_PREFIX, to_arguments
+from console.containers.twins import compose, docker_run
 from console.gateway import BackendError, ContainerSpec
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
@@ -248,6 +249,7 @@ def container_configuration(request: HttpRequest, host_id: UUID, container_id: s
             "left_out": left_out,
             "sections": detail_queries.sections(spec),
             "command_line": docker_run(spec),
+            "compose_file": compose(spec),
             "json": _masked_json(spec),
         }
     return render(request, "containers/_configuration.html", context)

@@ -141,6 +141,14 @@ def test_the_configuration_is_a_form_a_command_line_and_json(
     assert '"memory_bytes": 67108864' in page
 
 
+def test_the_configuration_is_a_compose_file_too(alice: User, client_of: ClientOf, rich: ObservedContainer) -> None:
+    page = unescape(client_of(alice).get(url_of(rich, "configuration/"), headers=FRAGMENT).content.decode())
+
+    for line in ("  rich-1:", '      LOG: "debug"', "      DB_PASSWORD: null", '      api_token: "••••••••"'):
+        assert f"{line}\n" in page, line
+    assert "Its volumes and networks have to exist" in page
+
+
 def test_the_engines_whole_answer_can_be_read(alice: User, client_of: ClientOf, rich: ObservedContainer) -> None:
     page = unescape(client_of(alice).get(url_of(rich, "inspect/"), headers=FRAGMENT).content.decode())
 

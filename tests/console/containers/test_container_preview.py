@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.containers.masking import MASK
 from console.gateway import PublishedPort
 from console.hosts.models import Host, HostState
 from console.inventory.models import ObservedContainer, ObservedImage, ObservedVolume
@@ -66,7 +67,24 @@ def test_the_command_line_does_the_same_and_tells_no_secret(preview: Callable[..
 
     assert "--env DB_PASSWORD \\" in page
     assert "--env LOG=info \\" in page
+    assert "      DB_PASSWORD: null\n" in page
+    assert '      LOG: "info"\n' in page
     assert "canary-7f3" not in page
+
+
+def test_a_value_that_is_taken_over_is_left_to_the_shell_as_well(preview: Callable[..., str]) -> None:
+    page = preview(
+        env_name="DATABASE_URL", env_value="", env_kept="1", label_name="url", label_value="", label_kept="1"
+    )
+
+    assert "--env DATABASE_URL \\" in page
+    assert "      DATABASE_URL: null\n" in page
+    assert f"--label 'url={MASK}' \\" in page
+    assert f'      url: "{MASK}"\n' in page
+
+
+def test_which_text_is_looked_at_is_no_field_of_the_form(preview: Callable[..., str]) -> None:
+    assert "The form has no field" not in preview(twin="compose")
 
 
 def test_it_knows_what_the_host_has(preview: Callable[..., str], host: Host) -> None:

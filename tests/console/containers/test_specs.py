@@ -17,11 +17,11 @@ from console.containers.specs import (
     argv_text,
     check_spec,
     differences,
-    docker_run,
     from_arguments,
     is_reference,
     to_arguments,
 )
+from console.containers.twins import compose, docker_run
 from console.gateway import (
     ContainerSpec,
     Healthcheck,
@@ -104,6 +104,7 @@ def test_what_is_no_spec_is_refused(value: object) -> None:
 def test_whatever_passes_the_check_can_be_sent_and_shown(spec: ContainerSpec) -> None:
     problems = check_spec(spec)
     docker_run(spec)
+    compose(spec)
     if not problems:
         body = container_body(spec)
         assert "Binds" not in body["HostConfig"]
