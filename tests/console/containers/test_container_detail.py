@@ -141,6 +141,13 @@ def test_the_configuration_is_a_form_a_command_line_and_json(
     assert '"memory_bytes": 67108864' in page
 
 
+def test_the_configuration_says_how_to_change_it(alice: User, client_of: ClientOf, rich: ObservedContainer) -> None:
+    page = unescape(client_of(alice).get(url_of(rich, "configuration/"), headers=FRAGMENT).content.decode())
+
+    assert "this one stays as it is" in page
+    assert f'href="/containers/create/?from={rich.host_id}/{rich.container_id}"' in page
+
+
 def test_the_configuration_is_a_compose_file_too(alice: User, client_of: ClientOf, rich: ObservedContainer) -> None:
     page = unescape(client_of(alice).get(url_of(rich, "configuration/"), headers=FRAGMENT).content.decode())
 
