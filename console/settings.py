@@ -205,6 +205,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "console.lib.context.frame",
+                "console.hosts.context.host_filter",
             ],
         },
     }

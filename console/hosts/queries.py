@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Count, Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -45,7 +46,7 @@ class HostCard:
     @property
     def badge(self) -> str:
         """The state in the frame's words."""
-        return _BADGES[HostState(self.host.state)]
+        return _badge(self.host)
 
     @property
     def warnings(self) -> list[str | Promise]:
@@ -69,6 +70,14 @@ class HostCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostChoice:
+    """One host to narrow lists to."""
+
+    host: Host
+    badge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostPage:
     """What the page of one host shows."""
 
@@ -76,6 +85,12 @@ class HostPage:
     volumes: int
     networks: int
     history: list[AuditEvent]
+
+
+def host_choices(user: User) -> list[HostChoice]:
+    """Return every host that ``user`` may narrow lists to, by name."""
+    hosts = Host.objects.visible_to(user).order_by(Lower("name")).only("id", "name", "state")
+    return [HostChoice(host=host, badge=_badge(host)) for host in hosts]
 
 
 def host_cards(user: User) -> list[HostCard]:
@@ -100,6 +115,10 @@ def host_page(user: User, host: Host) -> HostPage:
         networks=host.networks.count(),
         history=list(history[:_HISTORY]) if history is not None else [],
     )
+
+
+def _badge(host: Host) -> str:
+    return _BADGES[HostState(host.state)]
 
 
 def _cards(hosts: HostQuerySet) -> list[HostCard]:

@@ -45,6 +45,12 @@ def host_list(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+def host_filter(request: HttpRequest) -> HttpResponse:
+    """The hosts that lists can be narrowed to, for the top bar."""
+    return render(request, "hosts/_filter.html")
+
+
+@require_GET
 def host_detail(request: HttpRequest, host_id: UUID) -> HttpResponse:
     """One host: how it answers, what it is, what was done there."""
     user = _user(request)

@@ -18,15 +18,16 @@ class Entry:
     icon: str
     below_line: bool = False
     on_phone: bool = False
+    by_host: bool = False  # its address takes the host to narrow it to
     for_admins: bool = False
 
 
 ENTRIES = (
-    Entry(name="overview", label=_("Overview"), icon="layout-dashboard", on_phone=True),
-    Entry(name="container-list", label=_("Containers"), icon="box", on_phone=True),
-    Entry(name="image-list", label=_("Images"), icon="layers", on_phone=True),
+    Entry(name="overview", label=_("Overview"), icon="layout-dashboard", on_phone=True, by_host=True),
+    Entry(name="container-list", label=_("Containers"), icon="box", on_phone=True, by_host=True),
+    Entry(name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True),
     Entry(name="host-list", label=_("Hosts"), icon="server"),
-    Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True),
+    Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True, by_host=True),
     Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, for_admins=True),
     Entry(name="settings", label=_("Settings"), icon="settings", below_line=True),
 )

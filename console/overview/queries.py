@@ -21,8 +21,8 @@ from console.containers.states import exit_words
 from console.gateway import ContainerState
 from console.hosts.models import HostState
 from console.hosts.queries import CERTIFICATE_NOTICE, HostCard, host_cards
-from console.inventory.models import ObservedContainer, ObservedImage, Rank
-from console.operations.models import Operation, OperationState
+from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedImage, Rank
+from console.operations.models import Operation, OperationQuerySet, OperationState
 from console.operations.queries import Row, row_list
 
 _MOST_CONTAINERS: Final = 12
@@ -77,6 +77,8 @@ class OverviewPage:
     counts: Counts
     recent: list[Row]
     is_watched: bool
+    #: What links to lists carry on: ``?host=…`` while it is about one host only.
+    query: str
 
     @property
     def problem_count(self) -> int:
@@ -84,26 +86,35 @@ class OverviewPage:
         return len(self.problems) + self.more_problems
 
 
-def overview_page(user: User) -> OverviewPage:
-    """Return what ``user`` sees first."""
-    cards = host_cards(user)
-    containers, more = _container_problems(user)
+def overview_page(user: User, *, host: str = "") -> OverviewPage:
+    """Return what ``user`` sees first: of the host with the id ``host``, or of all of them."""
+    every = host_cards(user)
+    cards = [card for card in every if str(card.host.id) == host] or every
+    is_narrow = len(cards) < len(every)
+    host_ids = [card.host.id for card in cards]
+    observed = ObservedContainer.objects.visible_to(user)
+    images = ObservedImage.objects.visible_to(user)
     operations = Operation.objects.visible_to(user)
+    if is_narrow:
+        observed, images = observed.filter(host__in=host_ids), images.filter(host__in=host_ids)
+        operations = operations.filter(host__in=host_ids)
+    containers, more = _container_problems(observed)
     recent = operations.select_related("host", "actor").defer(*_NOT_LISTED).order_by("-created_at")[:_RECENT]
     return OverviewPage(
-        problems=[*_host_problems(cards), *containers, *_operation_problems(user)],
+        problems=[*_host_problems(cards), *containers, *_operation_problems(user, operations)],
         more_problems=more,
         cards=cards,
         counts=Counts(
             containers=sum(card.containers for card in cards),
             running=sum(card.running for card in cards),
-            images=ObservedImage.objects.visible_to(user).count(),
+            images=images.count(),
             hosts=len(cards),
             hosts_reachable=sum(card.host.is_reachable for card in cards),
             operations=operations.active().count(),
         ),
         recent=row_list(recent, user=user),
-        is_watched=not any(card.is_silent for card in cards),
+        is_watched=not any(card.is_silent for card in every),
+        query=f"?host={host}" if is_narrow else "",
     )
 
 
@@ -149,10 +160,10 @@ def _host_problems(cards: list[HostCard]) -> list[Problem]:
     return found
 
 
-def _container_problems(user: User) -> tuple[list[Problem], int]:
+def _container_problems(containers: ContainerQuerySet) -> tuple[list[Problem], int]:
     """Return the first containers in trouble on hosts that answer, and how many more there are."""
     # Of a host that does not answer we know nothing new: the host is the problem, and it is told above.
-    rows = ObservedContainer.objects.visible_to(user).filter(rank=Rank.PROBLEM, host__state=HostState.REACHABLE)
+    rows = containers.filter(rank=Rank.PROBLEM, host__state=HostState.REACHABLE)
     columns = ("host_id", "container_id", "name", "state", "health", "exit_code", "status", "host__name")
     shown = list(rows.order_by("name", "id").only(*columns).select_related("host")[: _MOST_CONTAINERS + 1])
     more = rows.count() - _MOST_CONTAINERS if len(shown) > _MOST_CONTAINERS else 0
@@ -205,9 +216,8 @@ def _container_problem(container: ObservedContainer) -> Problem:
     )
 
 
-def _operation_problems(user: User) -> list[Problem]:
+def _operation_problems(user: User, operations: OperationQuerySet) -> list[Problem]:
     """Return the failures of the last day that nobody tried again since, and that did not work out otherwise."""
-    operations = Operation.objects.visible_to(user)
     later = Operation.objects.filter(
         kind=OuterRef("kind"),
         host=OuterRef("host"),

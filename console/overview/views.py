@@ -22,7 +22,7 @@ def _user(request: HttpRequest) -> User:
 def overview(request: HttpRequest) -> HttpResponse:
     """What needs somebody now; then hosts, counts and what was done lately."""
     name = "overview/_overview.html" if is_fragment(request) else "overview/overview.html"
-    return render(request, name, {"page": overview_page(_user(request))})
+    return render(request, name, {"page": overview_page(_user(request), host=request.GET.get("host", ""))})
 
 
 @require_GET

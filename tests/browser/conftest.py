@@ -270,6 +270,23 @@ def signed_in(open_page: Callable[..., Page], signed_in_state: Any) -> Callable[
     return lambda **options: open_page(state=signed_in_state, **options)
 
 
+@pytest.fixture
+def far_host(signed_in: Callable[..., Page]) -> Iterator[str]:
+    """A second host, which does not answer."""
+    page = signed_in()
+    page.goto("/hosts/add/")
+    page.get_by_label("Name", exact=True).fill("far")
+    page.get_by_label("Address", exact=True).fill("unix:///nowhere/far.sock")
+    page.get_by_role("button", name="Add the host").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("far")
+    address = page.url
+    yield "far"
+    page.goto(f"{address}remove/")
+    page.get_by_label("Name of the host").fill("far")
+    page.get_by_role("button", name="Remove the host").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
+
+
 def sign_in(page: Page, name: str, password: str) -> None:
     """Sign in by the form."""
     page.goto("/accounts/login/")

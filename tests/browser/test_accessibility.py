@@ -169,6 +169,15 @@ def test_what_opens_over_a_page_has_no_barriers(box: str, signed_in: Callable[..
     assert found == []
 
 
+def test_the_top_bar_has_no_barriers(box: str, far_host: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    page.goto(f"/containers/?q={NAME}")
+    page.get_by_role("button", name="Shown: All hosts").click()
+    expect(page.get_by_role("menuitemradio", name=far_host)).to_be_visible()
+    found = find_barriers(page, "host filter")
+    assert found == []
+
+
 def test_a_phone_shows_every_tab_without_scrolling_sideways_or_barriers(
     box: str, signed_in: Callable[..., Page]
 ) -> None:

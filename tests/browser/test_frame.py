@@ -213,3 +213,34 @@ def test_a_phone_has_a_bar_and_never_scrolls_sideways(signed_in: Callable[..., P
     page.get_by_role("button", name="More").click()
     page.get_by_role("menuitem", name="Hosts").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_host_chosen_in_the_top_bar_goes_along_from_list_to_list(
+    signed_in: Callable[..., Page], box: str, far_host: str, width: int
+) -> None:
+    page = signed_in(width=width)
+    page.goto(f"/containers/?q={NAME}")
+    button = page.get_by_role("button", name="Shown: All hosts")
+    button.press("ArrowDown")
+    expect(page.get_by_role("menuitemradio", name="All hosts")).to_be_focused()
+    page.get_by_role("menuitemradio", name="local").press("Enter")
+    page.wait_for_url(re.compile(rf"/containers/\?q={NAME}&host=[0-9a-f-]{{36}}$"))
+    expect(page.get_by_role("button", name="Shown: local")).to_be_visible()
+    host = page.url.partition("host=")[2]
+    links = page.get_by_role("navigation", name="Main").locator("visible=true")
+    for name, path in (("Images", "/images/"), ("Activity", "/activity/"), ("Overview", "/")):
+        links.get_by_role("link", name=name).click()
+        page.wait_for_url(f"**{path}?host={host}")
+    page.goto("/settings/")
+    expect(page.get_by_role("button", name="Shown: local")).to_be_visible()
+    links.get_by_role("link", name="Containers").click()
+    page.wait_for_url(f"**/containers/?host={host}")
+    row_of(page, NAME).get_by_role("link").first.click()
+    page.locator(".back-link").click()
+    page.wait_for_url(f"**/containers/?host={host}")
+    page.get_by_role("button", name="Shown: local").click()
+    page.get_by_role("menuitemradio", name="All hosts").click()
+    page.wait_for_url("**/containers/")
+    links.get_by_role("link", name="Images").click()
+    page.wait_for_url("**/images/")

@@ -27,8 +27,8 @@ def hold(host: Host, *containers: Container) -> None:
     apply_containers(host, containers=containers, asked_at=timezone.now())
 
 
-def page_of(client: Client) -> str:
-    return client.get("/").content.decode()
+def page_of(client: Client, query: str = "") -> str:
+    return client.get(f"/{query}").content.decode()
 
 
 def test_without_a_host_it_says_how_to_begin(alice: User, client_of: Sign) -> None:
@@ -177,3 +177,24 @@ def test_the_stranger_sees_nothing_of_it(charlie: User, client_of: Sign, host: H
 
 def test_who_is_not_signed_in_is_sent_to_sign_in(db: None) -> None:
     assert Client().get("/").status_code == 302
+
+
+def test_it_can_be_about_one_host(alice: User, client_of: Sign, host: Host) -> None:
+    other = Host.objects.create(name="anchor", url="unix:///nowhere/anchor.sock", state=HostState.REACHABLE)
+    hold(host, container("here", state=ContainerState.DEAD))
+    hold(other, container("there", state=ContainerState.DEAD))
+    fail(alice, host)
+    page = overview_page(alice, host=str(other.id))
+    assert [problem.title for problem in page.problems] == ["there"]
+    assert ([card.host for card in page.cards], page.counts.containers, page.recent) == ([other], 1, [])
+    text = page_of(client_of(alice), f"?host={other.id}")
+    assert f'data-live-url="/?host={other.id}"' in text
+    assert f'href="/containers/?host={other.id}"' in text
+    assert f'href="/activity/?host={other.id}&state=active"' in text
+
+
+@pytest.mark.parametrize("nonsense", ["", "nonsense", "00000000-0000-0000-0000-000000000000", "\0"])
+def test_a_host_that_is_none_narrows_nothing(alice: User, host: Host, nonsense: str) -> None:
+    hold(host, container("here", state=ContainerState.DEAD))
+    page = overview_page(alice, host=nonsense)
+    assert (len(page.problems), page.query) == (1, "")
