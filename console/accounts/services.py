@@ -14,6 +14,7 @@ from django.utils import timezone
 from console.accounts import sessions
 from console.accounts.models import BootstrapToken, Role, User
 from console.accounts.signals import account_acted
+from console.lib.live import notify
 from console.lib.origin import Origin
 
 BOOTSTRAP_LIFETIME = timedelta(hours=24)
@@ -152,3 +153,10 @@ def prefer_language(*, actor: User, language: str) -> None:
     """Remember which language ``actor`` reads."""
     actor.language = language
     actor.save(update_fields=["language"])
+
+
+def see_notifications(*, actor: User, until: datetime) -> None:
+    """Remember that ``actor`` has seen what ended until ``until``; never less than before, and nothing to come."""
+    until = min(until, timezone.now())
+    if User.objects.filter(pk=actor.pk, notifications_seen_at__lt=until).update(notifications_seen_at=until):
+        notify(f"notifications:{actor.pk}")

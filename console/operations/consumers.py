@@ -24,6 +24,7 @@ ACTIONS: Final = {
     "host": "host.view",
     "operations": "operation.view",
     "operation": "operation.view",
+    "notifications": "operation.view",
     "audit": "audit.view",
 }
 _TIMEOUT: Final = 2.0

@@ -8,7 +8,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -31,6 +31,8 @@ class OperationState(models.TextChoices):
 
 ENDED = (OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED)
 ACTIVE = (OperationState.QUEUED, OperationState.RUNNING)
+#: A success that took less was watched, or is not worth a word.
+NEWS_AFTER = timedelta(seconds=10)
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -45,6 +47,12 @@ class OperationQuerySet(models.QuerySet["Operation"]):
     def ended(self) -> Self:
         """Those of which nothing more will come."""
         return self.filter(state__in=ENDED)
+
+    def news_to(self, user: User) -> Self:
+        """Those of his own that ended since he looked: failures, and what took so long that he went on elsewhere."""
+        took_long = Q(state=OperationState.SUCCEEDED, ended_at__gt=F("created_at") + NEWS_AFTER)
+        mine = self.visible_to(user).filter(actor=user, ended_at__gt=user.notifications_seen_at)
+        return mine.filter(Q(state=OperationState.FAILED) | took_long)
 
     def claimable(self) -> Self:
         """The queued ones before which no other stands on the same object: those run in order, one at a time."""

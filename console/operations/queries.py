@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, IntegerField, Max, QuerySet, When
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -24,6 +25,7 @@ from console.operations.services import PATIENCE
 
 PAGE = 50
 _INDICATOR_RUNNING, _INDICATOR_RECENT = 20, 8
+_NOTIFICATIONS = 20
 #: A list shows no arguments and no output; both can be large, and the former must be decrypted.
 _NOT_LISTED = ("arguments", "output", "result")
 
@@ -417,3 +419,38 @@ def indicator(user: User) -> Indicator:
         else _("No operation is going on")
     )
     return Indicator(active=active[:_INDICATOR_RUNNING], active_count=count, recent=recent, label=label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """What ended and was not seen yet."""
+
+    rows: list[Row]
+    count: int
+    #: When the last of them ended; seeing them is seeing everything until then.
+    until: datetime | None
+    label: str
+
+    @property
+    def more(self) -> int:
+        """How many are not shown."""
+        return self.count - len(self.rows)
+
+
+def notifications(user: User) -> Notifications:
+    """Return what ``user`` was not told yet, failures first; every page asks, as for the indicator."""
+    news = Operation.objects.news_to(user)
+    summed = news.aggregate(count=Count("pk"), until=Max("ended_at"))
+    failed_first = Case(When(state=OperationState.FAILED, then=0), default=1, output_field=IntegerField())
+    shown = news.select_related("host", "actor").defer(*_NOT_LISTED).order_by(failed_first, "-ended_at")
+    count = summed["count"]
+    label = (
+        ngettext(
+            "%(count)s notification that you have not seen", "%(count)s notifications that you have not seen", count
+        )
+        % {"count": count}
+        if count
+        else _("Notifications")
+    )
+    rows = row_list(shown[:_NOTIFICATIONS], user=user)
+    return Notifications(rows=rows, count=count, until=summed["until"], label=label)

@@ -12,11 +12,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.models import User
+from console.accounts.services import see_notifications
 from console.lib.htmx import is_fragment, redirect, toast
 from console.lib.origin import origin_of
+from console.lib.problems import BadInput
 from console.operations import queries
 from console.operations.access import access_operation, access_operations
 from console.operations.errors import Impossible
+from console.operations.forms import SeenForm
 from console.operations.models import Operation
 from console.operations.services import cancel_operation, retry_operation, wait_for
 from console.rbac.access import Refused
@@ -67,6 +70,26 @@ def operation_panel(request: HttpRequest, operation_id: UUID) -> HttpResponse:
 def operation_indicator(request: HttpRequest) -> HttpResponse:
     """What goes on now, for the top bar."""
     return render(request, "operations/_indicator.html", {"indicator": queries.indicator(_person(request))})
+
+
+@require_GET
+def notifications(request: HttpRequest) -> HttpResponse:
+    """What ended since the person looked, for the top bar."""
+    context = {"notifications": queries.notifications(_person(request))}
+    return render(request, "operations/_notifications.html", context)
+
+
+@require_POST
+def notifications_seen(request: HttpRequest) -> HttpResponse:
+    """Take what was shown for seen; what ended meanwhile stays news."""
+    user = _person(request)
+    form = SeenForm(request.POST)
+    if not form.is_valid():
+        raise BadInput(_("This does not say until when you have seen them; reload the page."))
+    see_notifications(actor=user, until=form.cleaned_data["until"])
+    user.refresh_from_db(fields=["notifications_seen_at"])
+    context = {"notifications": queries.notifications(user)}
+    return toast(render(request, "operations/_notifications.html", context), "info", _("Marked as seen."))
 
 
 @require_POST

@@ -175,6 +175,10 @@ def test_the_top_bar_has_no_barriers(box: str, far_host: str, signed_in: Callabl
     page.get_by_role("button", name="Shown: All hosts").click()
     expect(page.get_by_role("menuitemradio", name=far_host)).to_be_visible()
     found = find_barriers(page, "host filter")
+    page.keyboard.press("Escape")
+    page.locator("#notifications-button").click()
+    expect(page.locator("#notifications-popover")).to_be_visible()
+    found += find_barriers(page, "notifications")
     assert found == []
 
 

@@ -244,3 +244,24 @@ def test_the_host_chosen_in_the_top_bar_goes_along_from_list_to_list(
     page.wait_for_url("**/containers/")
     links.get_by_role("link", name="Images").click()
     page.wait_for_url("**/images/")
+
+
+def test_a_failure_is_told_in_every_tab_until_it_was_seen(console: Console, signed_in: Callable[..., Page]) -> None:
+    console.engine.run("broken-box", "/no/such/program", start=False)
+    page, elsewhere = signed_in(), signed_in()
+    elsewhere.goto("/settings/")
+    expect(elsewhere.get_by_role("button", name="Notifications", exact=True)).to_be_visible()
+    page.goto("/containers/?q=broken-box")
+    row_of(page, "broken-box").get_by_role("button", name="Start").click()
+    bells = [tab.locator("#notifications-button") for tab in (page, elsewhere)]
+    for bell in bells:
+        expect(bell).to_have_accessible_name("1 notification that you have not seen")
+    bells[0].press("Enter")
+    news = page.locator("#notifications-popover")
+    expect(news).to_contain_text("The program to run is not in the image.")
+    expect(news).to_contain_text("Correct the command or the entrypoint.")
+    news.get_by_role("button", name="Mark all as seen").press("Enter")
+    expect(bells[0]).to_be_focused()
+    for bell in bells:
+        expect(bell).to_have_accessible_name("Notifications")
+    console.engine.remove("broken-box")
