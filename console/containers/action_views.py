@@ -96,6 +96,9 @@ def _answer(request: HttpRequest, container: ObservedContainer, operation: Opera
     if not is_fragment(request):
         _message(request, operation)
         return HttpResponseRedirect(url)
+    if target == "palette-found":
+        # Asked for from any page, which stays: what it shows of the container changes by itself.
+        return _say(HttpResponse(status=204), operation)
     fresh = ObservedContainer.objects.filter(pk=container.pk).first()
     if fresh is None:
         return _say(redirect(request, _back(request, container)), operation)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+from uuid import UUID
 
 from django.db.models import Case, IntegerField, Q, Value, When
 from django.urls import reverse
@@ -13,8 +15,9 @@ from django.utils.translation import gettext_lazy
 
 from console.accounts.models import User
 from console.containers.states import state_badge
+from console.gateway import ContainerState
 from console.hosts.models import Host
-from console.inventory.models import ObservedContainer, ObservedImage
+from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedImage
 from console.rbac.policy import allowed
 
 LONGEST: Final = 100
@@ -31,6 +34,10 @@ class Found:
     hint: str | Promise
     url: str
     icon: str
+    #: What choosing it does: go there, post it, or open it as a dialog.
+    how: Literal["go", "post", "dialog"] = "go"
+    #: Where the lines for what can be done with it are found; "" if there are none.
+    actions_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,55 @@ _ACTIONS: Final = (
     _Place(name="host-add", label=gettext_lazy("Add a host"), icon="server-cog", action="host.add", words="new engine"),
 )
 
+_ACTIVE: Final = (ContainerState.RUNNING, ContainerState.RESTARTING, ContainerState.PAUSED)
+_AT_REST: Final = tuple(state for state in ContainerState if state not in _ACTIVE)
+_ALWAYS: Final = tuple(ContainerState)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verb:
+    """Something to do with a container in one of ``states``: its name in URLs, and the words people type for it."""
+
+    name: str
+    label: Promise
+    icon: str
+    states: tuple[ContainerState, ...]
+    how: Literal["go", "post", "dialog"] = "post"
+    words: str = ""
+
+    def is_meant(self, word: str) -> bool:
+        """Whether ``word`` begins a name of this."""
+        names = re.findall(r"\w+", f"{self.label % {'name': ''}} {self.name} {self.words}".lower())
+        return any(name.startswith(word) for name in names)
+
+
+_VERBS: Final = (
+    _Verb(name="start", label=gettext_lazy("Start %(name)s"), icon="play", states=_AT_REST, words="run"),
+    _Verb(name="unpause", label=gettext_lazy("Resume %(name)s"), icon="play", states=(ContainerState.PAUSED,)),
+    _Verb(name="restart", label=gettext_lazy("Restart %(name)s"), icon="rotate-cw", states=_ACTIVE),
+    _Verb(name="stop", label=gettext_lazy("Stop %(name)s"), icon="square", states=_ACTIVE),
+    _Verb(name="pause", label=gettext_lazy("Pause %(name)s"), icon="pause", states=(ContainerState.RUNNING,)),
+    _Verb(name="logs", label=gettext_lazy("Logs: %(name)s"), icon="scroll-text", states=_ALWAYS, how="go"),
+    _Verb(
+        name="terminal",
+        label=gettext_lazy("Terminal: %(name)s"),
+        icon="terminal",
+        states=(ContainerState.RUNNING,),
+        how="go",
+        words="shell exec",
+    ),
+    # What loses something is asked for once more, where it says what.
+    _Verb(name="kill", label=gettext_lazy("Kill %(name)s…"), icon="zap", states=_ACTIVE, how="dialog"),
+    _Verb(
+        name="remove",
+        label=gettext_lazy("Remove %(name)s…"),
+        icon="trash-2",
+        states=_ALWAYS,
+        how="dialog",
+        words="delete",
+    ),
+)
+
 
 def find(user: User, text: str) -> list[Group]:
     """Return what ``text`` finds, grouped; for an empty text where one may go. Groups without a line are left out."""
@@ -89,11 +145,49 @@ def find(user: User, text: str) -> list[Group]:
     if words:
         groups = [
             Group(key="containers", title=_("Containers"), found=_containers(user, words)),
+            Group(key="verbs", title=_("Do with containers"), found=_deeds(user, words)),
             Group(key="images", title=_("Images"), found=_images(user, words)),
             Group(key="hosts", title=_("Hosts"), found=_hosts(user, words)),
             *groups,
         ]
     return [group for group in groups if group.found]
+
+
+def actions_on(user: User, container: ObservedContainer) -> list[Group]:
+    """Return what ``user`` can do with ``container`` as it is now."""
+    found = [
+        _deed(verb, container.host_id, container.container_id, container.name, container.host.name)
+        for verb in _VERBS
+        if container.state in verb.states and allowed(user, f"container.{verb.name}")
+    ]
+    title = _("Do with %(name)s") % {"name": container.name}
+    return [Group(key="verbs", title=title, found=found)] if found else []
+
+
+def _deeds(user: User, words: list[str]) -> list[Found]:
+    """Return what is done with which container when ``words`` hold a verb and more: "restart web"."""
+    found = []
+    for verb in _VERBS:
+        rest = [word for word in words if not verb.is_meant(word)]
+        # A verb alone names no container, and must not do something to the first there is.
+        if 0 < len(rest) < len(words) and allowed(user, f"container.{verb.name}"):
+            rows = _matching_containers(user, rest).filter(state__in=verb.states)
+            found += [
+                _deed(verb, *row)
+                for row in rows.values_list("host_id", "container_id", "name", "host__name")[:_MOST_OTHERS]
+            ]
+    return found
+
+
+def _deed(verb: _Verb, host_id: UUID, container_id: str, name: str, host_name: str) -> Found:
+    return Found(
+        key=f"{verb.name}-{host_id}-{container_id}",
+        label=verb.label % {"name": name},
+        hint=host_name,
+        url=reverse(f"container-{verb.name}", args=[host_id, container_id]),
+        icon=verb.icon,
+        how=verb.how,
+    )
 
 
 def _matching(words: list[str]) -> Q:
@@ -103,7 +197,7 @@ def _matching(words: list[str]) -> Q:
     return wanted
 
 
-def _containers(user: User, words: list[str]) -> list[Found]:
+def _matching_containers(user: User, words: list[str]) -> ContainerQuerySet:
     # Names first: who types "web" wants web-1, not what has a label with "web" in it.
     first = " ".join(words)
     order = Case(
@@ -113,11 +207,13 @@ def _containers(user: User, words: list[str]) -> list[Found]:
         default=Value(3),
         output_field=IntegerField(),
     )
-    rows = (
-        ObservedContainer.objects.visible_to(user)
-        .filter(_matching(words))
-        .order_by(order, "rank", "name", "id")
-        .values_list("host_id", "container_id", "name", "state", "health", "exit_code", "image", "host__name")
+    containers: ContainerQuerySet = ObservedContainer.objects.visible_to(user)
+    return containers.filter(_matching(words)).order_by(order, "rank", "name", "id")
+
+
+def _containers(user: User, words: list[str]) -> list[Found]:
+    rows = _matching_containers(user, words).values_list(
+        "host_id", "container_id", "name", "state", "health", "exit_code", "image", "host__name"
     )
     found = []
     for host_id, container_id, name, state, health, exit_code, image, host_name in rows[:_MOST_CONTAINERS]:
@@ -129,6 +225,7 @@ def _containers(user: User, words: list[str]) -> list[Found]:
                 hint=f"{label} · {image} · {host_name}",
                 url=reverse("container-detail", args=[host_id, container_id]),
                 icon="box",
+                actions_url=reverse("search-actions", args=[host_id, container_id]),
             )
         )
     return found

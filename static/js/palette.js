@@ -4,6 +4,9 @@ const WAIT = 110;
 let controller = null;
 let timer = 0;
 let numbers = 0;
+// The lines are not yet those of what was typed; whether Enter was pressed meanwhile.
+let isStale = false;
+let isAwaited = false;
 
 const dialog = () => document.getElementById("palette");
 const input = () => document.getElementById("palette-input");
@@ -49,12 +52,16 @@ function showEmpty() {
   document.getElementById("palette-empty").hidden = !isEmpty || input().value.trim() === "";
 }
 
-async function search(query) {
+function search(query) {
+  const url = new URL(document.body.dataset.searchUrl, location.origin);
+  url.searchParams.set("q", query);
+  return find(url);
+}
+
+async function find(url) {
   controller?.abort();
   controller = new AbortController();
   try {
-    const url = new URL(document.body.dataset.searchUrl, location.origin);
-    url.searchParams.set("q", query);
     const answer = await fetch(url, { headers: { "HX-Request": "true" }, signal: controller.signal });
     if (answer.headers.has("HX-Redirect")) {
       location.assign(answer.headers.get("HX-Redirect"));
@@ -79,10 +86,17 @@ async function search(query) {
     select(options()[0]);
   }
   showEmpty();
+  isStale = false;
+  if (isAwaited) {
+    isAwaited = false;
+    selected()?.click();
+  }
 }
 
 function onInput() {
   const query = input().value.trim();
+  isStale = query !== "";
+  isAwaited = false;
   filterOwn(query);
   clearTimeout(timer);
   if (query === "") {
@@ -95,6 +109,20 @@ function onInput() {
   showEmpty();
 }
 
+// The lines make way for what can be done with the chosen one; typing brings them back.
+function offerActions(option) {
+  clearTimeout(timer);
+  for (const group of dialog().querySelectorAll("[data-palette-static]")) {
+    group.hidden = true;
+  }
+  find(option.dataset.actionsUrl);
+}
+
+function run(option) {
+  // From the body: the option may have gone before the answer comes.
+  htmx.ajax("POST", option.dataset.postUrl, { target: "#palette-found", swap: "none" });
+}
+
 function onKey(event) {
   const all = options();
   const present = all.indexOf(selected());
@@ -104,7 +132,14 @@ function onKey(event) {
     select(all[(present + step + all.length) % all.length]);
   } else if (event.key === "Enter" && !event.isComposing) {
     event.preventDefault();
-    selected()?.click();
+    // Who types quickly means what he typed, not what stood there before.
+    isAwaited = isStale && !selected()?.closest("[data-palette-static]");
+    if (!isAwaited) {
+      selected()?.click();
+    }
+  } else if (event.key === "Tab" && !event.shiftKey && selected()?.dataset.actionsUrl) {
+    event.preventDefault();
+    offerActions(selected());
   }
 }
 
@@ -114,6 +149,8 @@ function open() {
     return;
   }
   input().value = "";
+  isStale = false;
+  isAwaited = false;
   found().replaceChildren();
   filterOwn("");
   dialog().showModal();
@@ -142,10 +179,26 @@ export function startPalette() {
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-palette-open]")) {
       open();
-    } else if (event.target.closest('#palette [role="option"]')) {
+      return;
+    }
+    const option = event.target.closest('#palette [role="option"]');
+    if (option?.dataset.postUrl) {
+      run(option);
+    }
+    if (option) {
       setTimeout(() => dialog().close());
     }
   });
+  // A dialog that opens next gives the focus back to where the palette gives it, not into the palette.
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (event.target.closest("#palette [data-dialog-url]")) {
+        dialog().close();
+      }
+    },
+    true,
+  );
   dialog().addEventListener("pointermove", (event) => {
     const option = event.target.closest('[role="option"]');
     if (option && option !== selected()) {

@@ -125,6 +125,33 @@ def test_the_palette_finds_and_opens(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_the_palette_does_things_with_containers_and_stays_where_it_was_asked(page: Page) -> None:
+    page.goto("/settings/")
+    page.keyboard.press("Control+k")
+    box = page.get_by_role("combobox", name="Search")
+    # Faster than any answer: Enter is for what was typed, not for what stands there.
+    box.press_sequentially(f"restart {NAME}")
+    box.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.locator("#toasts")).to_contain_text(re.compile(rf"{NAME} was restarted|Restart {NAME}"))
+    expect(page).to_have_url(re.compile("/settings/$"))
+
+    page.keyboard.press("Control+k")
+    box.fill(NAME)
+    expect(page.get_by_role("option", name=NAME)).to_have_attribute("aria-selected", "true")
+    box.press("Tab")
+    options = page.get_by_role("option")
+    expect(options.first).to_have_accessible_name(f"Restart {NAME} local")
+    expect(options.last).to_have_accessible_name(f"Remove {NAME}… local")
+    box.press("ArrowUp")
+    box.press("Enter")
+    question = page.get_by_role("dialog")
+    expect(question.get_by_role("button", name="Remove")).to_be_visible()
+    expect(question).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 def test_menus_work_by_keyboard_and_give_the_focus_back(page: Page) -> None:
     button = row_of(page, NAME).get_by_role("button", name=re.compile("^Actions"))
     button.press("Enter")
