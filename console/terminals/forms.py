@@ -71,6 +71,14 @@ class LogsForm(TargetForm):
     timestamps = forms.BooleanField(required=False)
     follow = forms.BooleanField(required=False)
 
+    def clean(self) -> dict[str, Any]:
+        """An end before the beginning is a mistake, not an empty log."""
+        data = self.cleaned_data
+        since, until = data.get("since"), data.get("until")
+        if since is not None and until is not None and until < since:
+            self.add_error("until", _("The end must come after the beginning."))
+        return data
+
     def arguments(self) -> dict[str, Any]:
         """What the engine is asked with. Both channels unless one was switched off."""
         data = self.cleaned_data

@@ -8,6 +8,7 @@ import { announce } from "./announce.js";
 import { dock } from "./dock.js";
 import { element } from "./elements.js";
 import { openStream } from "./stream.js";
+import { inOwnZone, zoneName } from "./time.js";
 
 const LINE = 20;
 const MOST_LINES = 1000000;
@@ -24,6 +25,14 @@ const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/;
 const TAILS = [100, 500, 5000, 50000];
 const SINCE = { 0: "", 300: "5", 900: "15", 3600: "60", 86400: "1440" };
+/** The choice of a list that opens a field. */
+const OWN = "own";
+const LEVELS = {
+  error: levelPattern("EMERG|ALERT|FATAL|PANIC|CRIT(?:ICAL)?|ERR(?:OR)?", "[Ff]atal|[Pp]anic|[Cc]rit(?:ical)?|[Ee]rr(?:or)?"),
+  warning: levelPattern("WARN(?:ING)?", "[Ww]arn(?:ing)?"),
+};
+const LEVEL_WITHIN = 200;
+let numbers = 0;
 
 function button(label, run, { name = null, pressed = null } = {}) {
   return element("button", {
@@ -46,9 +55,46 @@ function choice(label, options, value, change) {
   return select;
 }
 
+// A field with its name and, while what stands in it is wrong, what to write instead.
+function ownField(label, attributes, change) {
+  numbers += 1;
+  const error = element("span", { class: "stream-error", id: `logs-field-error-${numbers}`, role: "alert" });
+  const input = element("input", { class: "input", on: { change }, ...attributes });
+  const field = element("div", { class: "stream-field" }, element("label", {}, element("span", { text: label }), input), error);
+  const complain = (text) => {
+    error.textContent = text;
+    if (text) {
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", error.id);
+    } else {
+      input.removeAttribute("aria-invalid");
+      input.removeAttribute("aria-describedby");
+    }
+    return text === "";
+  };
+  return { field, input, complain };
+}
+
+// What a field for a moment takes: local time, without a zone.
+function localValue(seconds) {
+  return seconds === null ? "" : inOwnZone(seconds * 1000).slice(0, 19).replace(" ", "T");
+}
+
+// Words that programs write for a line's level, not those of people's sentences.
+function levelPattern(capitals, words) {
+  return new RegExp(
+    `(?:^|\\W)(?:${capitals})(?!\\w)|(?:level|severity|lvl)"?\\s?[=:]\\s?"?(?:${words})\\b|^(?:${words})\\b`,
+  );
+}
+
+function levelOf(text) {
+  const start = text.slice(0, LEVEL_WITHIN);
+  return Object.keys(LEVELS).find((level) => LEVELS[level].test(start)) ?? null;
+}
+
 class LogsView {
   constructor(params) {
-    this.params = { tail: 500, since: 0, stdout: true, stderr: true, times: false, wrap: true, ...params };
+    this.params = { tail: 500, since: 0, from: null, until: null, stdout: true, stderr: true, times: false, wrap: true, ...params };
     this.decoders = new Map();
     this.tab = null;
     this.build();
@@ -65,7 +111,7 @@ class LogsView {
       { class: "logs-view", tabindex: "0", role: "log", "aria-live": "off", "aria-label": gettext("Lines of the log") },
       this.space,
     );
-    this.empty = element("div", { class: "logs-empty", text: gettext("Nothing has been written yet.") , hidden: true });
+    this.empty = element("div", { class: "logs-empty", hidden: true });
     this.more = element("button", {
       type: "button",
       class: "btn logs-more",
@@ -110,7 +156,11 @@ class LogsView {
       "hx-boost": "false",
       download: true,
       text: gettext("Download"),
+      // "The last hour" is counted from now, not from when the page opened.
+      on: { click: () => this.describeDownload() },
     });
+    this.times.title = interpolate(gettext("In your time zone: %s"), [zoneName()]);
+    this.buildRange();
     this.root = element(
       "div",
       { class: "logs" },
@@ -121,18 +171,25 @@ class LogsView {
         this.where,
         choice(
           gettext("How many lines"),
-          [...TAILS.map((count) => [count, interpolate(gettext("Last %s"), [count.toLocaleString()])]), ["", gettext("All lines")]],
-          this.params.tail ?? "",
-          (value) => this.reopen({ tail: value === "" ? null : Number(value) }),
+          [
+            ...TAILS.map((count) => [count, interpolate(gettext("Last %s"), [count.toLocaleString()])]),
+            ["", gettext("All lines")],
+            [OWN, gettext("Another number…")],
+          ],
+          this.hasOwnTail() ? OWN : (this.params.tail ?? ""),
+          (value) => this.chooseTail(value),
         ),
         choice(
           gettext("Since when"),
-          Object.keys(SINCE).map((seconds) => [
-            seconds,
-            seconds === "0" ? gettext("Since ever") : interpolate(gettext("Last %s min"), [SINCE[seconds]]),
-          ]),
-          this.params.since,
-          (value) => this.reopen({ since: Number(value) }),
+          [
+            ...Object.keys(SINCE).map((seconds) => [
+              seconds,
+              seconds === "0" ? gettext("Since ever") : interpolate(gettext("Last %s min"), [SINCE[seconds]]),
+            ]),
+            [OWN, gettext("From … until …")],
+          ],
+          this.isBetween() ? OWN : this.params.since,
+          (value) => this.chooseSince(value),
         ),
         choice(
           gettext("Which channel"),
@@ -151,6 +208,7 @@ class LogsView {
         this.download,
         this.moveButton,
       ),
+      this.range,
       element(
         "div",
         { class: "stream-search" },
@@ -173,16 +231,121 @@ class LogsView {
     this.describeDownload();
   }
 
+  // Which part
+
+  buildRange() {
+    const moment = { type: "datetime-local", step: "1", min: "1970-01-02T00:00", max: "2199-12-31T23:59", title: this.times.title };
+    this.ownTail = ownField(
+      gettext("Lines"),
+      { type: "number", min: "1", max: String(MOST_LINES), step: "1", value: String(this.params.tail ?? "") },
+      () => this.takeTail(),
+    );
+    this.ownFrom = ownField(gettext("From"), { ...moment, value: localValue(this.params.from) }, () => this.takeBetween());
+    this.ownUntil = ownField(gettext("Until"), { ...moment, value: localValue(this.params.until) }, () => this.takeBetween());
+    this.range = element(
+      "div",
+      { class: "stream-range", role: "group", "aria-label": gettext("Which part of the log") },
+      this.ownTail.field,
+      this.ownFrom.field,
+      this.ownUntil.field,
+    );
+    this.showOwn({ tail: this.hasOwnTail(), between: this.isBetween() });
+  }
+
+  hasOwnTail() {
+    return this.params.tail !== null && !TAILS.includes(this.params.tail);
+  }
+
+  isBetween() {
+    return this.params.from !== null || this.params.until !== null;
+  }
+
+  // The second from which the log is read; null for its beginning.
+  begin() {
+    return this.params.from ?? (this.params.since ? Math.floor(Date.now() / 1000) - this.params.since : null);
+  }
+
+  // Whether the chosen end has passed, so that nothing more can come.
+  isOver() {
+    return this.params.until !== null && this.params.until * 1000 <= Date.now();
+  }
+
+  showOwn({ tail = !this.ownTail.field.hidden, between = !this.ownFrom.field.hidden }) {
+    this.ownTail.field.hidden = !tail;
+    this.ownFrom.field.hidden = !between;
+    this.ownUntil.field.hidden = !between;
+    this.range.hidden = !tail && !between;
+  }
+
+  chooseTail(value) {
+    this.showOwn({ tail: value === OWN });
+    if (value === OWN) {
+      this.ownTail.input.focus();
+      this.ownTail.input.select();
+    } else {
+      this.ownTail.complain("");
+      this.reopen({ tail: value === "" ? null : Number(value) });
+    }
+  }
+
+  takeTail() {
+    const { input, complain } = this.ownTail;
+    const isRight = input.value !== "" && input.validity.valid;
+    if (complain(isRight ? "" : interpolate(gettext("Write a whole number from 1 to %s."), [MOST_LINES.toLocaleString()]))) {
+      this.reopen({ tail: Number(input.value) });
+    }
+  }
+
+  chooseSince(value) {
+    this.showOwn({ between: value === OWN });
+    if (value === OWN) {
+      this.ownFrom.input.focus();
+      return;
+    }
+    for (const own of [this.ownFrom, this.ownUntil]) {
+      own.input.value = "";
+      own.complain("");
+    }
+    this.reopen({ since: Number(value), from: null, until: null });
+  }
+
+  takeBetween() {
+    const seconds = ({ input }) => (input.value ? Math.floor(new Date(input.value).getTime() / 1000) : null);
+    const [from, until] = [seconds(this.ownFrom), seconds(this.ownUntil)];
+    const wrong = (own) => (own.input.validity.valid ? "" : gettext("Write a date and a time."));
+    const isFuture = from !== null && from * 1000 > Date.now();
+    const fromIsRight = this.ownFrom.complain(
+      wrong(this.ownFrom) || (isFuture ? gettext("This is still to come; choose an earlier moment.") : ""),
+    );
+    const isReversed = from !== null && until !== null && until <= from;
+    const untilIsRight = this.ownUntil.complain(
+      wrong(this.ownUntil) || (isReversed ? gettext("The end must come after the beginning.") : ""),
+    );
+    if (fromIsRight && untilIsRight) {
+      this.reopen({ since: 0, from, until });
+    }
+  }
+
   describeDownload() {
-    const query = new URLSearchParams({ host: this.params.host, container: this.params.container, timestamps: "on" });
+    const query = new URLSearchParams({ host: this.params.host, container: this.params.container });
+    if (this.params.times) {
+      query.set("timestamps", "on");
+    }
+    if (this.params.tail !== null) {
+      query.set("tail", String(this.params.tail));
+    }
     if (!this.params.stdout) {
       query.set("stdout", "false");
     }
     if (!this.params.stderr) {
       query.set("stderr", "false");
     }
-    if (this.params.since) {
-      query.set("since", String(Math.floor(Date.now() / 1000) - this.params.since));
+    const since = this.begin();
+    if (since !== null) {
+      query.set("since", String(since));
+    }
+    if (this.params.until !== null) {
+      query.set("until", String(this.params.until));
     }
     this.download.href = `/terminals/logs/download/?${query}`;
   }
@@ -195,6 +358,7 @@ class LogsView {
   set(changes) {
     Object.assign(this.params, changes);
     this.root.dataset.wrap = String(this.params.wrap);
+    this.describeDownload();
     this.remeasure();
   }
 
@@ -223,12 +387,12 @@ class LogsView {
 
   connect(since = null) {
     this.setState("connecting");
+    this.ended = false;
     // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
     this.resumeAfter = since;
     this.repeats = since ? this.sameTime(since) : 0;
     this.decoders.clear();
     this.rests.clear();
-    const start = since ? Math.floor(Date.parse(since) / 1000) : this.params.since ? Math.floor(Date.now() / 1000) - this.params.since : null;
     this.stream = openStream({
       path: "/ws/logs/",
       first: {
@@ -236,11 +400,12 @@ class LogsView {
         host: this.params.host,
         container: this.params.container,
         tail: since ? null : this.params.tail,
-        since: start,
+        since: since ? Math.floor(Date.parse(since) / 1000) : this.begin(),
+        until: this.params.until,
         stdout: this.params.stdout,
         stderr: this.params.stderr,
         timestamps: true,
-        follow: true,
+        follow: !this.isOver(),
       },
       onBytes: (bytes, rendered) => {
         this.take(bytes[0], bytes.subarray(1));
@@ -252,6 +417,7 @@ class LogsView {
   }
 
   disconnect() {
+    clearTimeout(this.retry);
     const stream = this.stream;
     this.stream = null;
     stream?.close();
@@ -265,7 +431,12 @@ class LogsView {
     } else if (frame.type === "end") {
       this.ended = true;
       this.flush();
-      this.setState("ended", gettext("The container is not running; its log goes on here when it starts."));
+      this.setState(
+        "ended",
+        this.isOver()
+          ? gettext("This is the log until the chosen end.")
+          : gettext("The container is not running; its log goes on here when it starts."),
+      );
     } else if (frame.type === "error") {
       this.ended = true;
       this.setState("ended", `${frame.message} ${frame.next_step}`);
@@ -287,7 +458,7 @@ class LogsView {
 
   // A container that starts again goes on writing to the same log.
   onChange(topics) {
-    if (this.ended && topics.includes(`container:${this.params.host}:${this.params.container}`)) {
+    if (this.ended && !this.isOver() && topics.includes(`container:${this.params.host}:${this.params.container}`)) {
       this.ended = false;
       clearTimeout(this.retry);
       this.retry = setTimeout(() => this.connect(this.lastTime()), 700);
@@ -491,6 +662,10 @@ class LogsView {
         child.remove();
       }
     }
+    this.empty.textContent =
+      this.begin() === null && this.params.until === null
+        ? gettext("Nothing has been written yet.")
+        : gettext("Nothing was written in this time.");
     this.empty.hidden = this.lines.length > 0 || this.status.dataset.state === "connecting";
     this.showUnseen();
     if (this.field.value && this.searched < this.lines.length) {
@@ -516,12 +691,22 @@ class LogsView {
         text.append(span);
       }
     }
-    const row = element("div", { class: "logs-line", "data-channel": line.channel, "data-hit": matches?.length ? "true" : null });
+    const row = element("div", {
+      class: "logs-line",
+      "data-channel": line.channel,
+      "data-level": levelOf(plain(line.text)),
+      "data-hit": matches?.length ? "true" : null,
+    });
     if (line.channel === STDERR) {
       row.title = gettext("Standard error");
     }
     if (this.params.times) {
-      row.append(element("span", { class: "logs-time", text: line.time ? line.time.slice(0, 23).replace("T", " ") : "", title: line.time }));
+      const moment = Date.parse(line.time ?? "");
+      row.append(
+        Number.isNaN(moment)
+          ? element("span", { class: "logs-time" })
+          : element("span", { class: "logs-time", text: inOwnZone(moment), title: `${zoneName(moment)} · ${line.time}` }),
+      );
     }
     row.append(text);
     row.line = line;
@@ -655,7 +840,6 @@ class LogsView {
   }
 
   close() {
-    clearTimeout(this.retry);
     cancelAnimationFrame(this.frame);
     document.removeEventListener("live:changed", this.onLive);
     this.observer.disconnect();

@@ -30,6 +30,20 @@ export function inFull(moment) {
   return absolute.format(moment);
 }
 
+/** Return `moment` to the millisecond, in the reader's own time and the same for every language. */
+export function inOwnZone(moment) {
+  const date = new Date(moment);
+  const own = new Date(moment - date.getTimezoneOffset() * 60000);
+  return own.toISOString().slice(0, 23).replace("T", " ");
+}
+
+/** Return what the reader's time zone is called, and how far it was from UTC at `moment`. */
+export function zoneName(moment = Date.now()) {
+  const parts = new Intl.DateTimeFormat(language, { timeZoneName: "longOffset" }).formatToParts(moment);
+  const offset = parts.find((part) => part.type === "timeZoneName").value;
+  return `${absolute.resolvedOptions().timeZone} (${offset})`;
+}
+
 function tick(root) {
   for (const shown of root.querySelectorAll("time[data-relative]")) {
     const moment = Date.parse(shown.dateTime);

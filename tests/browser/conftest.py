@@ -231,7 +231,7 @@ def open_page(browser: Browser, console: Console, request: pytest.FixtureRequest
     contexts = []
     troubles = Troubles()
 
-    def open_(*, width: int = 1440, height: int = 900, state: Any = None) -> Page:
+    def open_(*, width: int = 1440, height: int = 900, state: Any = None, **options: Any) -> Page:
         context = browser.new_context(
             base_url=console.url,
             viewport={"width": width, "height": height},
@@ -239,6 +239,7 @@ def open_page(browser: Browser, console: Console, request: pytest.FixtureRequest
             storage_state=state,
             has_touch=width < 600,
             reduced_motion="reduce",
+            **options,
         )
         contexts.append(context)
         page = context.new_page()

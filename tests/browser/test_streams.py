@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
@@ -68,6 +70,68 @@ def test_a_log_tells_channels_and_times_apart_finds_and_downloads(
     assert "to the quay" in text
     assert "to the reef" in text
     console.engine.remove("both")
+
+
+def test_a_log_is_read_from_a_moment_until_another_with_as_many_lines_as_typed(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run(
+        "diary", "sh", "-c", "for i in $(seq 1 9); do echo entry $i; done; echo ERROR aground; sleep 1000"
+    )
+    page = signed_in(timezone_id="Asia/Seoul")
+    open_container(page, "diary", tab="Logs")
+    view = page.get_by_role("log")
+    expect(view).to_contain_text("entry 9")
+    expect(view.locator("[data-level=error]")).to_have_text("ERROR aground")
+
+    page.get_by_label("How many lines").select_option(label="Another number…")
+    lines = page.get_by_label("Lines", exact=True)
+    expect(lines).to_be_focused()
+    for wrong in ("0", "1.5", "1000001", ""):
+        lines.fill(wrong)
+        lines.press("Enter")
+        expect(lines).to_have_accessible_description("Write a whole number from 1 to 1,000,000.")
+        expect(lines).to_have_attribute("aria-invalid", "true")
+    lines.fill("3")
+    lines.press("Enter")
+    expect(view).not_to_contain_text("entry 7")
+    expect(view).to_contain_text("entry 8")
+    expect(lines).not_to_have_attribute("aria-invalid", "true")
+
+    page.get_by_role("button", name="Times").click()
+    now = datetime.now(ZoneInfo("Asia/Seoul"))
+    expect(view.locator(".logs-time").first).to_contain_text(re.compile(rf"^{now:%Y-%m-}\d\d \d\d:\d\d:\d\d\.\d{{3}}$"))
+    expect(view.locator(".logs-time").first).to_have_attribute(
+        "title", re.compile(r"^Asia/Seoul \(GMT\+09:00\) · .*Z$")
+    )
+    shown = datetime.fromisoformat(view.locator(".logs-time").first.inner_text())
+    assert abs(shown - now.replace(tzinfo=None)) < timedelta(minutes=5)
+
+    page.get_by_label("Since when").select_option(label="From … until …")
+    begin, end = page.get_by_label("From", exact=True), page.get_by_label("Until", exact=True)
+    expect(begin).to_be_focused()
+    begin.fill(f"{now - timedelta(hours=2):%Y-%m-%dT%H:%M:%S}")
+    end.fill(f"{now - timedelta(hours=3):%Y-%m-%dT%H:%M:%S}")
+    end.press("Tab")
+    expect(end).to_have_accessible_description(re.compile("^The end must come after the beginning"))
+    end.fill(f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}")
+    end.press("Tab")
+    expect(page.locator(".logs-empty")).to_have_text("Nothing was written in this time.")
+    expect(page.locator(".logs .stream-state")).to_have_text("This is the log until the chosen end.")
+    end.fill("")
+    end.press("Tab")
+    expect(view).to_contain_text("ERROR aground")
+
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Download").click()
+    kept = caught.value.path().read_text().splitlines()
+    assert [line.partition(" ")[2] for line in kept] == ["entry 8", "entry 9", "ERROR aground"]
+    assert all(re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z ", line) for line in kept), "the engine's times"
+    page.get_by_role("button", name="Times").click()
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Download").click()
+    assert caught.value.path().read_text() == "entry 8\nentry 9\nERROR aground\n"
+    console.engine.remove("diary")
 
 
 def test_a_log_goes_on_when_the_container_starts_again(console: Console, signed_in: Callable[..., Page]) -> None:

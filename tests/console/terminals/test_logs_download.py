@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,20 @@ async def test_timestamps_and_tail_are_choices(alice: User, run: Run, browser: C
     assert text.count(b"\n") == 1
 
 
+async def test_a_beginning_and_an_end_are_choices(
+    alice: User, run: Run, browser: Callable[[User], AsyncClient]
+) -> None:
+    container = await run("sh", "-c", "echo one; sleep 1000")
+    client = await in_database(lambda: browser(alice))
+    now = time.time()
+    for since, until, expected in (
+        (now - 60, now + 60, b"one\n"),
+        (now - 90, now - 60, b""),
+        (now + 60, now + 90, b""),
+    ):
+        assert await content(await client.get(URL, query(container, since=since, until=until))) == expected
+
+
 async def test_the_name_of_a_container_cannot_forge_headers(
     alice: User, run: Run, browser: Callable[[User], AsyncClient]
 ) -> None:
@@ -82,13 +97,15 @@ async def test_a_stranger_is_refused(
     assert engine.calls == []
 
 
-@pytest.mark.parametrize("change", [{"tail": "-1"}, {"container": "web-1"}, {"host": ""}, {"since": "yesterday"}])
+@pytest.mark.parametrize(
+    "change", [{"tail": "-1"}, {"container": "web-1"}, {"host": ""}, {"since": "yesterday"}, {"until": "0"}]
+)
 async def test_wrong_parameters_are_named(
     change: dict[str, str], alice: User, run: Run, browser: Callable[[User], AsyncClient], engine: FakeEngine
 ) -> None:
     container = await run("true")
     client = await in_database(lambda: browser(alice))
-    answer = await client.get(URL, {**query(container), **change})
+    answer = await client.get(URL, {**query(container, since="1"), **change})
     assert answer.status_code == 422
     assert set(answer.json()["errors"]) == set(change)
     assert engine.calls == []
