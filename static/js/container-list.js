@@ -41,16 +41,6 @@ export function mount(list) {
     window.htmx.process(look);
   }
 
-  // On a phone the filters fold into their headings, once.
-  let folded = null;
-  function foldFacets() {
-    const facets = list.querySelector("#facets:has(.facet)");
-    if (!facets || folded === facets || !window.matchMedia("(width <= 60rem)").matches) return;
-    folded = facets;
-    for (const facet of facets.querySelectorAll(".facet")) facet.open = false;
-  }
-  foldFacets();
-
   list.addEventListener(
     "click",
     (event) => {
@@ -65,7 +55,6 @@ export function mount(list) {
 
   // A refreshed list knows nothing of what is open here: put it back before anybody sees it missing.
   const observer = new MutationObserver(() => {
-    foldFacets();
     for (const [id, look] of looks) {
       const row = document.getElementById(id);
       if (!row) {

@@ -8,6 +8,7 @@ const MODULES = {
   stats: () => import("./stats.js"),
   operation: () => import("./operation.js"),
   operations: () => import("./operations.js"),
+  facets: () => import("./facets.js"),
   "container-form": () => import("./container-form.js"),
   "container-list": () => import("./container-list.js"),
   "json-tree": () => import("./json-tree.js"),

@@ -242,6 +242,19 @@ def test_a_phone_has_a_bar_and_never_scrolls_sideways(signed_in: Callable[..., P
     expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
 
 
+@pytest.mark.parametrize("path", ["/containers/", "/images/", "/activity/"])
+def test_a_phone_folds_the_filters_of_a_list_into_their_headings(
+    path: str, signed_in: Callable[..., Page], box: str
+) -> None:
+    page = signed_in(width=390, height=844)
+    page.goto(path)
+    filters = page.get_by_role("complementary", name="Filters")
+    expect(filters.locator("summary", has_text="Host")).to_be_visible()
+    expect(filters.get_by_role("link").filter(visible=True)).to_have_count(0)
+    filters.locator("summary", has_text="Host").click()
+    expect(filters.get_by_role("link").filter(visible=True)).not_to_have_count(0)
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_host_chosen_in_the_top_bar_goes_along_from_list_to_list(
     signed_in: Callable[..., Page], box: str, far_host: str, width: int
