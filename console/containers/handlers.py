@@ -258,13 +258,13 @@ def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
 
 
 def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
-    """Whether this operation made the container, or the one that it repeats.
+    """Whether this operation made the container, or one that it repeats.
 
     A label alone proves nothing, our signature on it does.
     """
     labels = detail.container.labels
     made_by = labels.get(OPERATION_LABEL, "")
-    known = {str(operation) for operation in (context.operation_id, context.retry_of) if operation is not None}
+    known = {str(operation) for operation in (context.operation_id, *context.repeats)}
     return made_by in known and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", made_by)
 
 

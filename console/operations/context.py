@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -47,11 +48,11 @@ class OperationContext:
         attempt: int,
         engine: ContainerEngine,
         output: str = "",
-        retry_of: UUID | None = None,
+        repeats: Collection[UUID] = (),
     ) -> None:
         self.operation_id = operation_id
-        #: The failed operation that somebody asked for again by this one.
-        self.retry_of = retry_of
+        #: The failed operations that this one asks for again: the one before it, the one before that, and so on.
+        self.repeats = frozenset(repeats)
         self.arguments = arguments
         self.object_id = object_id
         self.object_name = object_name

@@ -13,6 +13,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
@@ -57,6 +58,9 @@ ATTEMPTS = 3
 CLEAN_UP = 60.0
 #: Operations at a time; a few of the worker's 16 threads stay free for the sweep and the canary.
 SLOTS = 13
+
+#: How far back an operation knows what it repeats.
+_MOST_REPEATED = 100
 
 #: After these an engine has nothing to tell about what became of the object.
 _NO_USE_TO_ASK = frozenset({"unreachable", "timed_out", "access_denied", "protocol", "terminated"})
@@ -182,6 +186,16 @@ def held(operation: Operation) -> Any:
     )
 
 
+def _repeated_by(operation: Operation) -> list[UUID]:
+    """Return the operations that ``operation`` asks for again, the latest first."""
+    found: list[UUID] = []
+    before = operation.retry_of_id
+    while before is not None and len(found) < _MOST_REPEATED:
+        found.append(before)
+        before = Operation.objects.filter(pk=before).values_list("retry_of_id", flat=True).first()
+    return found
+
+
 def _wake_next(operation: Operation) -> None:
     """Wake what waited for this operation's object, and what waited for a slot."""
     waiting = Operation.objects.claimable().order_by("created_at", "pk").values_list("pk", flat=True)
@@ -226,7 +240,10 @@ class _Run:
         except Undecryptable:
             end(operation, End(OperationState.FAILED, errors.undecryptable()))
             return
-        future = gateway.submit(lambda: self._work(kind, endpoint=endpoint, arguments=arguments, host_name=host.name))
+        repeats = _repeated_by(operation)
+        future = gateway.submit(
+            lambda: self._work(kind, endpoint=endpoint, arguments=arguments, host_name=host.name, repeats=repeats)
+        )
         outcome = self._watch_over(future)
         if outcome is None:
             logger.warning("lease_lost", operation_id=str(operation.pk), kind=operation.kind)
@@ -264,7 +281,15 @@ class _Run:
         end(operation, End(OperationState.FAILED, errors.refused(operation.kind)))
         return False
 
-    async def _work(self, kind: Kind, *, endpoint: gateway.Endpoint, arguments: dict[str, Any], host_name: str) -> End:
+    async def _work(
+        self,
+        kind: Kind,
+        *,
+        endpoint: gateway.Endpoint,
+        arguments: dict[str, Any],
+        host_name: str,
+        repeats: Collection[UUID],
+    ) -> End:
         """Run the handler on the gateway's loop and tell how it ended."""
         operation = self.operation
         context = self._context = OperationContext(
@@ -275,7 +300,7 @@ class _Run:
             attempt=operation.attempts,
             engine=gateway.open_engine(endpoint),
             output=operation.output,
-            retry_of=operation.retry_of_id,
+            repeats=repeats,
         )
         self._loop = asyncio.get_running_loop()
         # A task of its own, begun before anybody can cancel it: so the handler gets to its first wait, and cleans up.

@@ -366,6 +366,30 @@ def test_a_retry_goes_on_with_the_container_that_was_kept(
     assert ObservedContainer.objects.get(name="web-1").state == "running"
 
 
+def test_every_further_retry_goes_on_with_it_too(
+    alice: User,
+    send: Callable[..., Operation],
+    make_container: Callable[..., ObservedContainer],
+    ask: Callable[..., Any],
+    run_operations: Callable[[], None],
+) -> None:
+    other = make_container("other", ports=(PublishedPort(container_port=80, host_port=8080),))
+    first = send(port_host=["8080"], port_container=["80"])
+    latest = first
+    for _time in range(2):
+        latest = retry_operation(actor=alice, operation=latest)
+        run_operations()
+        latest.refresh_from_db()
+        assert (latest.error_code, latest.object_id) == ("port_taken", first.object_id)
+    ask("stop_container", other.container_id)
+
+    latest = retry_operation(actor=alice, operation=latest)
+    run_operations()
+
+    latest.refresh_from_db()
+    assert (latest.state, latest.object_id) == ("succeeded", first.object_id), latest.error
+
+
 @pytest.mark.parametrize("step", ["create_container", "start_container"])
 async def test_what_a_cancelled_create_made_is_removed(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     engine = FakeEngine()
@@ -414,7 +438,7 @@ async def test_a_cancelled_retry_leaves_what_an_earlier_operation_made() -> None
         object_name="web-1",
         attempt=1,
         engine=engine,
-        retry_of=earlier,
+        repeats=[earlier],
     )
 
     await handlers._undo(context, spec, kept)
