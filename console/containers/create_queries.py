@@ -14,6 +14,7 @@ from console.containers.specs import argv_text, cpus_text, image_repository, siz
 from console.gateway import ContainerSpec, RestartPolicy
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume
+from console.operations.models import Operation
 
 _MOST_CHOICES = 300
 #: Networks every engine has, and the one it takes when nobody says.
@@ -35,6 +36,9 @@ def suggest_name(host: Host, image: str) -> str:
     base = image_repository(image)[:180].strip("._-") or "container"
     base = base if len(base) > 1 else f"{base}-1"
     taken = set(ObservedContainer.objects.filter(host=host, name__startswith=base).values_list("name", flat=True))
+    # One that is still being pulled is on no host yet, and wants its name all the same.
+    coming = Operation.objects.active().filter(host=host, kind="container.create", object_name__startswith=base)
+    taken.update(coming.values_list("object_name", flat=True))
     number = 1
     name = base
     while name in taken:

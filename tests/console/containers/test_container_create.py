@@ -289,6 +289,18 @@ def test_a_name_is_suggested_that_is_free(send: Callable[..., Operation], engine
     assert [spec.name for spec in engine.specs] == ["starter", "starter-2"]
 
 
+def test_the_name_of_one_that_is_still_on_its_way_is_not_suggested_again(
+    alice: User, client_of: ClientOf, form: Form, run_operations: Callable[[], None], engine: FakeEngine
+) -> None:
+    client = client_of(alice)
+    for _time in range(2):
+        client.post(URL, {**form, "name": ""})
+    run_operations()
+
+    assert [spec.name for spec in engine.specs] == ["starter", "starter-2"]
+    assert set(Operation.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
 def test_a_taken_name_is_told_at_once(
     alice: User, client_of: ClientOf, form: Form, make_container: Callable[..., ObservedContainer], engine: FakeEngine
 ) -> None:
