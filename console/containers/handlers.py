@@ -35,7 +35,7 @@ from console.gateway import (
     NotFound,
 )
 from console.lib.crypto import is_signed, signature
-from console.operations.errors import Failure, explain
+from console.operations.errors import Failure, Halted, explain
 from console.operations.registry import OperationContext, register
 
 #: How long a fresh container without a health check must go on running, seconds.
@@ -248,7 +248,16 @@ async def create(context: OperationContext) -> None:
             await asyncio.shield(_undo(context, spec, container_id))
         raise
     if wants_start:
-        await _settle(context, container_id)
+        try:
+            await _settle(context, container_id)
+        except asyncio.CancelledError as cancelled:
+            if context.abandoned:
+                raise
+            raise Halted(
+                "cancelled",
+                _("It was started before it was cancelled, so the container is kept."),
+                next_step=_("Stop or remove it, if you do not want it."),
+            ) from cancelled
 
 
 def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:

@@ -33,6 +33,10 @@ class Failure(Exception):
         self.next_step = next_step
 
 
+class Halted(Failure):
+    """A handler's own end that is nobody's fault: somebody stopped it, or took away what it waited for."""
+
+
 class Impossible(Exception):
     """An operation's state forbids what somebody asked of it: it has ended, or its kind cannot be cancelled."""
 

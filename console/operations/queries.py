@@ -330,6 +330,8 @@ class Detail:
     bytes_words: str
     bytes_current: int
     bytes_total: int
+    #: Of what is said about its end.
+    tone: str
     sentence: str
     engine_words: str
     can_cancel: bool
@@ -355,6 +357,7 @@ def operation_detail(operation: Operation, *, user: User) -> Detail:
         bytes_words=_bytes_words(operation),
         bytes_current=progress.get("current", 0),
         bytes_total=progress.get("total", 0),
+        tone="danger" if operation.state == OperationState.FAILED else "info",
         sentence=sentence,
         engine_words=engine_words,
         can_cancel=can_stop and operation.cancel_requested_at is None,

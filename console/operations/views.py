@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.models import User
@@ -20,10 +22,17 @@ from console.operations import queries
 from console.operations.access import access_operation, access_operations
 from console.operations.errors import Impossible
 from console.operations.forms import SeenForm
-from console.operations.models import Operation
+from console.operations.models import Operation, OperationState
 from console.operations.services import cancel_operation, retry_operation, wait_for
 from console.rbac.access import Refused
 from console.rbac.policy import allowed
+
+#: What to say to whoever cancelled, by how it ended.
+_CANCELLED: dict[str, Promise] = {
+    OperationState.CANCELLED: gettext_lazy("%(title)s: cancelled."),
+    OperationState.SUCCEEDED: gettext_lazy("%(title)s: it was done before it could be cancelled."),
+    OperationState.FAILED: gettext_lazy("%(title)s: it failed before it could be cancelled."),
+}
 
 
 def _person(request: HttpRequest) -> User:
@@ -102,12 +111,11 @@ def operation_cancel(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     except Impossible as reason:
         return _impossible(request, operation, reason)
     operation = wait_for(operation)
-    text = (_("%(title)s: cancelled.") if operation.is_ended else _("%(title)s: it stops as soon as it can.")) % {
-        "title": operation.title
-    }
+    text = _CANCELLED.get(operation.state, _("%(title)s: it stops as soon as it can.")) % {"title": operation.title}
+    cause = queries.detail_of(operation) if operation.error else ""
     if is_fragment(request):
-        return toast(HttpResponse(), "info", text)
-    messages.info(request, text)
+        return toast(HttpResponse(), "info", text, detail=cause, next_step=operation.next_step)
+    messages.info(request, " ".join(filter(None, (text, cause, operation.next_step))))
     return redirect(request, _url(operation))
 
 

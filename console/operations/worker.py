@@ -40,7 +40,7 @@ from console.lib.text import one_line
 from console.operations import errors
 from console.operations.context import OperationContext, plain
 from console.operations.dispatch import wake
-from console.operations.errors import Failure, Reason
+from console.operations.errors import Failure, Halted, Reason
 from console.operations.models import Operation, OperationState
 from console.operations.registry import Kind, find
 from console.rbac.access import Refused
@@ -320,8 +320,11 @@ class _Run:
                 reason = errors.explain(error, name=context.object_name, host=host_name)
             return End(OperationState.FAILED, reason)
         except Failure as failure:
+            if isinstance(failure, Halted) and limit.expired():
+                return End(OperationState.FAILED, errors.took_too_long(kind.timeout))
+            state = OperationState.CANCELLED if isinstance(failure, Halted) else OperationState.FAILED
             reason = Reason(code=failure.code, sentence=failure.message, next_step=failure.next_step)
-            return End(OperationState.FAILED, reason)
+            return End(state, reason)
         except Exception as error:  # whatever a handler did wrong, its row must end
             if isinstance(error, TimeoutError) and limit.expired():
                 return End(OperationState.FAILED, errors.took_too_long(kind.timeout))

@@ -32,6 +32,7 @@ from console.hosts.models import Host
 from console.inventory.models import ObservedContainer, ObservedNetwork
 from console.lib.crypto import signature
 from console.operations.context import OperationContext
+from console.operations.errors import Halted
 from console.operations.models import Operation
 from console.operations.services import retry_operation
 from runtime.testing import FakeEngine
@@ -435,6 +436,37 @@ async def test_what_a_cancelled_create_made_is_removed(monkeypatch: pytest.Monke
         await task
 
     assert not engine._containers
+
+
+async def test_one_cancelled_after_its_start_keeps_the_container_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers, "_SETTLE", 60)
+    engine = FakeEngine()
+    spec = ContainerSpec(name="web-1", image="starter:latest", command=("sleep", "1000"))
+    context = OperationContext(
+        operation_id=uuid4(),
+        arguments={"spec": to_arguments(spec), "pull": "never", "start": True},
+        object_id="",
+        object_name="web-1",
+        attempt=1,
+        engine=engine,
+    )
+    settling = asyncio.Event()
+
+    def settle(_detail: object) -> int:
+        settling.set()
+        return 0
+
+    monkeypatch.setattr(handlers, "_health_bound", settle)
+    task = asyncio.ensure_future(handlers.create(context))
+    await settling.wait()
+    task.cancel()
+    with pytest.raises(Halted) as halted:
+        await task
+
+    assert "kept" in halted.value.message
+    assert halted.value.next_step
+    assert (await engine.inspect_container("web-1")).container.state == "running"
+    await engine.shut_down()
 
 
 async def test_a_cancelled_retry_leaves_what_an_earlier_operation_made() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +12,7 @@ from django.urls import reverse
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
-from console.operations import worker
+from console.operations import errors, views, worker
 from console.operations.errors import Impossible
 from console.operations.models import Operation, OperationState
 from console.operations.registry import OperationContext
@@ -52,6 +54,70 @@ def test_a_running_one_is_asked_to_stop(operation: Operation, alice: User, clien
     operation.refresh_from_db()
     assert operation.state == OperationState.RUNNING
     assert operation.is_stopping
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (worker.CANCELLED, "cancelled."),
+        (worker.SUCCEEDED, "it was done before it could be cancelled."),
+        (worker.End(OperationState.FAILED, errors.broken()), "it failed before it could be cancelled."),
+        (None, "it stops as soon as it can."),
+    ],
+)
+def test_what_is_said_is_what_became_of_it(
+    operation: Operation,
+    alice: User,
+    client_of: SignIn,
+    handle: Handle,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: worker.End | None,
+    words: str,
+) -> None:
+    async def handler(context: OperationContext) -> None:
+        return
+
+    handle(handler, cancellable=True)
+    claimed = worker.claim(operation.pk)
+    assert claimed is not None
+
+    def end_meanwhile(asked: Operation) -> Operation:
+        if outcome is not None:
+            worker.end(claimed, outcome)
+        asked.refresh_from_db()
+        return asked
+
+    monkeypatch.setattr(views, "wait_for", end_meanwhile)
+    answer = client_of(alice).post(_url(operation), HTTP_HX_REQUEST="true")
+    assert f"Start web-1: {words}" in answer.headers["HX-Trigger"]
+
+
+def test_a_handlers_own_words_on_its_cancellation_are_kept_and_shown(
+    committed: Ask, handle: Handle, beside: Callable[[Operation], threading.Thread], client_of: SignIn
+) -> None:
+    running = threading.Event()
+
+    async def handler(context: OperationContext) -> None:
+        running.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            raise errors.Halted("cancelled", "Half of it is done.", next_step="Undo it.") from cancelled
+
+    handle(handler, cancellable=True)
+    operation = committed()
+    thread = beside(operation)
+    assert running.wait(20)
+    client = client_of(User.objects.get(username="alice"))
+    client.post(_url(operation))
+    thread.join(20)
+
+    operation.refresh_from_db()
+    assert (operation.state, operation.error) == (OperationState.CANCELLED, "Half of it is done.")
+    page = client.get(reverse("operation-detail", args=[operation.pk])).content.decode()
+    assert "Half of it is done." in page
+    assert "Undo it." in page
+    assert 'data-tone="danger"' not in page
 
 
 def test_a_running_one_of_a_kind_that_cannot_stop_goes_on(operation: Operation, alice: User, client_of: SignIn) -> None:
