@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import NoReturn
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -45,6 +46,8 @@ _POLL = 0.25
 #: A health check that never decides: the longest wait, seconds.
 _LONGEST_HEALTH_WAIT = 1800
 _LONGEST_REMOVAL = 60
+#: What keeps a container from ever being healthy, when somebody asks for it while a create waits.
+_ENDING = ("container.stop", "container.kill", "container.restart", "container.pause", "container.remove")
 
 
 # Simple changes
@@ -236,8 +239,10 @@ async def create(context: OperationContext) -> None:
     try:
         if container_id is None:
             container_id = await _make(context, spec)
-        await _compare(context, spec, container_id)
-        if wants_start:
+        detail = await _compare(context, spec, container_id)
+        # Whoever stopped it since an earlier run of this operation started it meant to.
+        started = detail.started_at is not None and _is_made_by(detail, context.operation_id)
+        if wants_start and not started:
             context.phase("start", _("Starting %(name)s") % {"name": spec.name})
             await _start(context, container_id)
             started = True
@@ -248,8 +253,15 @@ async def create(context: OperationContext) -> None:
             await asyncio.shield(_undo(context, spec, container_id))
         raise
     if wants_start:
+        context.watch(undone_by=_ENDING)
         try:
             await _settle(context, container_id)
+        except NotFound as error:
+            raise Halted(
+                "removed",
+                _("It was started, and removed while this waited for it."),
+                next_step=_("Nothing is left to do; ask for it anew if you still want it."),
+            ) from error
         except asyncio.CancelledError as cancelled:
             if context.abandoned:
                 raise
@@ -267,13 +279,15 @@ def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
 
 
 def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
-    """Whether this operation made the container, or one that it repeats.
+    """Whether this operation made the container, or one that it repeats."""
+    return _is_made_by(detail, context.operation_id, *context.repeats)
 
-    A label alone proves nothing, our signature on it does.
-    """
+
+def _is_made_by(detail: ContainerDetail, *operations: UUID) -> bool:
+    """Whether one of ``operations`` made the container. A label alone proves nothing, our signature on it does."""
     labels = detail.container.labels
     made_by = labels.get(OPERATION_LABEL, "")
-    known = {str(operation) for operation in (context.operation_id, *context.repeats)}
+    known = {str(operation) for operation in operations}
     return made_by in known and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", made_by)
 
 
@@ -336,14 +350,17 @@ async def _make(context: OperationContext, spec: ContainerSpec) -> str:
     return container_id
 
 
-async def _compare(context: OperationContext, spec: ContainerSpec, container_id: str) -> None:
-    """Hold what was made against what was asked for; what differs is removed before it ever runs."""
+async def _compare(context: OperationContext, spec: ContainerSpec, container_id: str) -> ContainerDetail:
+    """Hold what was made against what was asked for; what differs is removed before it ever runs.
+
+    Returns what was made.
+    """
     context.phase("compare", _("Checking what was made"))
     detail = await context.engine.inspect_container(container_id)
     # Of an adopted one our own labels may name the operation that this one repeats.
     found = differences(spec if _is_ours(context, detail) else _labelled(context, spec), detail.raw)
     if not found or detail.container.state is not ContainerState.CREATED:
-        return
+        return detail
     for difference in found:
         context.output(difference)
     await _remove_quietly(context, container_id)
@@ -377,9 +394,7 @@ async def _undo(context: OperationContext, spec: ContainerSpec, container_id: st
         detail = await context.engine.inspect_container(container_id or spec.name)
     except NotFound:
         return
-    labels = detail.container.labels
-    ours = str(context.operation_id)
-    if labels.get(OPERATION_LABEL) == ours and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", ours):
+    if _is_made_by(detail, context.operation_id):
         await _remove_quietly(context, detail.container.container_id)
 
 
@@ -408,9 +423,9 @@ async def _settle(context: OperationContext, container_id: str) -> None:
         health = detail.container.health
         waited = loop.time() - begun
         if health is Health.HEALTHY:
-            return context.say(_("It runs and is healthy."))
+            return context.saw(_("It runs and is healthy."))
         if health is Health.NONE and waited >= _SETTLE:
-            return context.say(_("It runs."))
+            return context.saw(_("It runs."))
         if health is Health.UNHEALTHY:
             for line in detail.health_log[-3:]:
                 context.output(line[:2000])

@@ -60,6 +60,8 @@ class OperationContext:
         self.engine = engine
         #: Set before the handler is cancelled because another worker goes on with the operation: leave everything.
         self.abandoned = False
+        #: What others may do to the object meanwhile and it would explain any other end; see :meth:`watch`.
+        self.undone_by: frozenset[str] = frozenset()
         self._lock = threading.Lock()
         self._changes: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
@@ -120,6 +122,22 @@ class OperationContext:
             if object_name:
                 self.object_name = object_name
                 self._changes["object_name"] = one_line(object_name, limit=300)
+
+    def watch(self, *, undone_by: Collection[str]) -> None:
+        """From here on only look at the object, until :meth:`saw`: others may act on it meanwhile.
+
+        If an operation of a kind in ``undone_by`` does and what was looked for never comes, this one ends as cancelled
+        by that, however its handler ends.
+        """
+        with self._lock:
+            self.undone_by = frozenset(undone_by)
+            self._changes["watches"] = True
+
+    def saw(self, message: str) -> None:
+        """Say to people that what :meth:`watch` looked for has come."""
+        with self._lock:
+            self.undone_by = frozenset()
+            self._changes |= {"watches": False, "message": one_line(message, limit=500)}
 
     def fault(self, name: str) -> None:
         """Say that the named fault point is reached; see ``console.lib.faults``."""

@@ -250,6 +250,16 @@ def host_gone() -> Reason:
     )
 
 
+def overtaken(title: str, *, person: str) -> Reason:
+    """Return the reason of an operation that only watched its object while ``person`` did ``title`` to it."""
+    return Reason(
+        code="overtaken",
+        sentence=_("While this only waited, %(person)s asked for something else: %(title)s.")
+        % {"person": person or _("somebody"), "title": title},
+        next_step=_("Nothing is left to do; ask for it anew if you still want it."),
+    )
+
+
 def unknown_kind(kind: str) -> Reason:
     """Return the reason of an operation that this version of the console cannot do."""
     return Reason(

@@ -55,9 +55,14 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return mine.filter(Q(state=OperationState.FAILED) | took_long)
 
     def claimable(self) -> Self:
-        """The queued ones before which no other stands on the same object: those run in order, one at a time."""
+        """The queued ones before which no other stands on the same object: those run in order, one at a time.
+
+        One that only watches its object stands before nobody.
+        """
         same = Operation.objects.filter(host_id=OuterRef("host_id"), object_id=OuterRef("object_id"))
-        before = Q(state=OperationState.RUNNING) | Q(state=OperationState.QUEUED, created_at__lt=OuterRef("created_at"))
+        before = Q(state=OperationState.RUNNING, watches=False) | Q(
+            state=OperationState.QUEUED, created_at__lt=OuterRef("created_at")
+        )
         ahead = same.exclude(object_id="").exclude(pk=OuterRef("pk")).filter(before)
         return self.filter(~Exists(ahead), state=OperationState.QUEUED)
 
@@ -93,6 +98,8 @@ class Operation(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    #: While it runs: that it only looks at its object any more, so that others may act on it.
+    watches = models.BooleanField(default=False)
     #: Who works on it until when; a worker that dies stops renewing, and the sweep queues the row again.
     lease_owner = models.CharField(max_length=80, blank=True)
     lease_until = models.DateTimeField(null=True)

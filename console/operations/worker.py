@@ -23,7 +23,7 @@ from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone, translation
 
@@ -123,6 +123,7 @@ def claim(operation_id: UUID) -> Operation | None:
                 lease_until=now + timedelta(seconds=LEASE),
                 fence=F("fence") + 1,
                 attempts=F("attempts") + 1,
+                watches=False,
                 started_at=Coalesce("started_at", now),
             )
         )
@@ -198,14 +199,23 @@ def _repeated_by(operation: Operation) -> list[UUID]:
 
 def _wake_next(operation: Operation) -> None:
     """Wake what waited for this operation's object, and what waited for a slot."""
-    waiting = Operation.objects.claimable().order_by("created_at", "pk").values_list("pk", flat=True)
-    if operation.object_id and operation.host_id:
-        for operation_id in waiting.filter(host_id=operation.host_id, object_id=operation.object_id)[:1]:
-            wake(operation_id)
+    _wake_for_object(operation)
     if _turned_away.is_set():
         _turned_away.clear()
-        for operation_id in waiting[:SLOTS]:
+        for operation_id in _waiting()[:SLOTS]:
             wake(operation_id)
+
+
+def _wake_for_object(operation: Operation) -> None:
+    # The row knows it better: a create got its object while it ran.
+    operation.refresh_from_db(fields=["object_id"])
+    if operation.object_id and operation.host_id:
+        for operation_id in _waiting().filter(host_id=operation.host_id, object_id=operation.object_id)[:1]:
+            wake(operation_id)
+
+
+def _waiting() -> QuerySet[Operation, UUID]:
+    return Operation.objects.claimable().order_by("created_at", "pk").values_list("pk", flat=True)
 
 
 @dataclass(slots=True)
@@ -257,7 +267,7 @@ class _Run:
         """End the row; while the database is away, try for as long as the lease holds."""
         while True:
             try:
-                end(self.operation, outcome, changes=changes)
+                end(self.operation, self._overtaken(outcome), changes=changes)
             except DatabaseError:
                 if connection.in_atomic_block or time.monotonic() >= self._lease_ends:
                     raise
@@ -265,6 +275,24 @@ class _Run:
                 time.sleep(TICK)
             else:
                 return
+
+    def _overtaken(self, outcome: End) -> End:
+        """Return how it ended: what others did to an object that was only watched is no failure of this."""
+        context, operation = self._context, self.operation
+        if context is None or not context.undone_by or self._cancelled:
+            return outcome
+        others = Operation.objects.filter(
+            host=operation.host,
+            object_id=context.object_id,
+            kind__in=context.undone_by,
+            state__in=(OperationState.RUNNING, OperationState.SUCCEEDED),
+            started_at__gte=operation.started_at,
+        )
+        other = others.exclude(pk=operation.pk).select_related("actor").defer("arguments").order_by("started_at").last()
+        if other is None:
+            return outcome
+        person = other.actor.get_short_name() if other.actor is not None else ""
+        return End(OperationState.CANCELLED, errors.overtaken(other.title, person=person))
 
     def _authorised(self) -> bool:
         """Ask again, with the rights of now; a refusal ends the operation and has a row of its own."""
@@ -388,6 +416,8 @@ class _Run:
             notify("operations", f"operation:{self.operation.pk}")
         if not found:
             return False
+        if fields.get("watches"):
+            _wake_for_object(self.operation)
         if found[0] is not None and not self._cancelled:
             self._cancel()
         return True

@@ -10,7 +10,7 @@ import pytest
 from console import gateway
 from console.accounts.models import Role, User
 from console.audit.models import AuditEvent
-from console.containers.services import create_container, remove_container
+from console.containers.services import create_container, remove_container, stop_container
 from console.containers.specs import OPERATION_LABEL
 from console.gateway import Container, ContainerEngine, ContainerSpec, ContainerState
 from console.hosts.models import Host
@@ -19,7 +19,7 @@ from console.inventory.services import observe_container
 from console.operations.models import Operation, OperationState
 from console.operations.services import cancel_operation
 from tests.engines import PrivateEngine, busybox_image_tar, private_dockerd, short_directory
-from tests.live.crash import Redis, hand_over, private_redis, run_worker, wait_until, wait_until_ended
+from tests.live.crash import Redis, hand_over, private_redis, run_scheduler, run_worker, wait_until, wait_until_ended
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crash")]
 IMAGE = "crash-box:latest"
@@ -137,7 +137,36 @@ def test_a_cancelled_create_leaves_what_runs_and_says_so(admin: User, harbour: H
         ended = wait_until_ended(operation.pk, worker=worker, timeout=10)
 
     assert ended.state == OperationState.CANCELLED
+    assert "kept" in ended.error
     assert [container.state for container in _containers(harbour)] == [ContainerState.RUNNING]
+
+
+def test_a_container_can_be_stopped_while_its_create_waits_for_health(admin: User, harbour: Host, redis: Redis) -> None:
+    spec = ContainerSpec(
+        name="web-1",
+        image=IMAGE,
+        command=("sleep", "1000"),
+        stop_timeout=0,
+        healthcheck=gateway.Healthcheck(test="false", interval=60, timeout=1, retries=3, start_period=600),
+    )
+    creating = create_container(actor=admin, host=harbour, spec=spec, pull="never", start=True)
+    hand_over()
+    with run_worker(redis) as worker, run_scheduler(redis):
+
+        def is_waiting() -> bool:
+            creating.refresh_from_db()
+            return creating.watches
+
+        wait_until(is_waiting, what="it waits for health", timeout=30)
+        observe_container(harbour, creating.object_id)
+        container = ObservedContainer.objects.select_related("host").get()
+        stopping = stop_container(actor=admin, container=container)
+        Operation.objects.filter(pk=stopping.pk).update(dispatched_at=None)
+        assert wait_until_ended(stopping.pk, worker=worker).state == OperationState.SUCCEEDED
+        ended = wait_until_ended(creating.pk, worker=worker, timeout=10)
+
+    assert (ended.state, ended.error_code) == (OperationState.CANCELLED, "overtaken"), ended.error
+    assert [container.state for container in _containers(harbour)] == [ContainerState.EXITED]
 
 
 def test_the_signature_on_the_label_is_ours(admin: User, harbour: Host, redis: Redis) -> None:

@@ -359,6 +359,51 @@ def test_what_the_same_operation_made_before_is_adopted(
     assert changes(engine) == ["start_container"]
 
 
+def test_what_an_earlier_run_started_and_somebody_stopped_is_not_started_again(
+    alice: User,
+    host: Host,
+    make_container: Callable[..., ObservedContainer],
+    ask: Callable[..., Any],
+    run_operations: Callable[[], None],
+    engine: FakeEngine,
+) -> None:
+    spec = ContainerSpec(name="web-1", image="starter:latest", command=("sleep", "1000"))
+    operation = create_container(actor=alice, host=host, spec=spec, pull="never", start=True)
+    signed = ((OPERATION_LABEL, str(operation.pk)), (SIGNATURE_LABEL, signature("container", str(operation.pk))))
+    made = make_container("web-1", labels=signed)
+    ask("stop_container", made.container_id)
+    engine.calls.clear()
+
+    run_operations()
+
+    operation.refresh_from_db()
+    assert operation.is_ended
+    assert changes(engine) == []
+
+
+async def test_one_removed_while_it_is_waited_for_ends_the_create_clearly(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    spec = ContainerSpec(name="web-1", image="starter:latest", command=("sleep", "1000"))
+    context = OperationContext(
+        operation_id=uuid4(),
+        arguments={"spec": to_arguments(spec), "pull": "never", "start": True},
+        object_id="",
+        object_name="web-1",
+        attempt=1,
+        engine=engine,
+    )
+    start = engine.start_container
+
+    async def start_and_remove(container_id: str) -> None:
+        await start(container_id)
+        await engine.remove_container(container_id, force=True)
+
+    monkeypatch.setattr(engine, "start_container", start_and_remove)
+    with pytest.raises(Halted, match="removed"):
+        await handlers.create(context)
+    assert "container.remove" in context.undone_by
+
+
 def test_a_retry_goes_on_with_the_container_that_was_kept(
     alice: User,
     send: Callable[..., Operation],

@@ -21,9 +21,9 @@ from console.operations import worker
 from console.operations.context import OUTPUT_LIMIT
 from console.operations.errors import Failure
 from console.operations.models import Operation, OperationState
-from console.operations.registry import OperationContext
+from console.operations.registry import Handler, OperationContext
 from runtime.testing import FakeEngine
-from tests.console.operations.conftest import Ask, Handle
+from tests.console.operations.conftest import KIND, Ask, Handle
 
 Beside = Callable[[Operation], threading.Thread]
 
@@ -254,6 +254,98 @@ def test_who_waited_for_the_object_is_woken_at_the_end(
     monkeypatch.setattr(worker, "wake", woken.append)
     worker.run(first.pk)
     assert woken == [second.pk]
+
+
+def test_who_waited_for_the_object_that_a_create_made_is_woken_too(
+    ask: Ask, handle: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = ask(object_id="c" * 64)
+
+    async def handler(context: OperationContext) -> None:
+        context.identify(object_id="c" * 64)
+
+    handle(handler)
+    creating = ask()
+    woken: list[object] = []
+    monkeypatch.setattr(worker, "wake", woken.append)
+    worker.run(creating.pk)
+    assert woken == [waiting.pk]
+
+
+def _watch_until(go_on: threading.Event, *, end: Failure | None = None, undone_by: str = KIND) -> Handler:
+    """Return a handler that watches the object "c…" until it may go on, and then has seen what it wants, or fails."""
+
+    async def handler(context: OperationContext) -> None:
+        if context.object_id:
+            return  # it is the other one
+        context.identify(object_id="c" * 64)
+        context.watch(undone_by=[undone_by])
+        await asyncio.to_thread(go_on.wait, 20)
+        if end is not None:
+            raise end
+        context.saw("It is there.")
+
+    return handler
+
+
+def test_while_one_only_watches_its_object_others_act_on_it(
+    committed: Ask, handle: Handle, beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    handle(_watch_until(go_on))
+    watching, other = committed(), committed(object_id="c" * 64)
+    woken: list[object] = []
+    monkeypatch.setattr(worker, "wake", woken.append)
+    thread = beside(watching)
+    _until(lambda: woken == [other.pk])
+
+    worker.run(other.pk)
+    assert _reload(other).state == OperationState.SUCCEEDED
+    assert _reload(watching).state == OperationState.RUNNING
+    go_on.set()
+    thread.join(20)
+    ended = _reload(watching)
+    assert (ended.state, ended.message) == (OperationState.SUCCEEDED, "It is there."), "what it saw counts"
+
+
+def test_what_others_did_to_a_watched_object_is_told_as_the_end(committed: Ask, handle: Handle, beside: Beside) -> None:
+    go_on = threading.Event()
+    handle(_watch_until(go_on, end=Failure("exited", "It ended at once.")))
+    watching, other = committed(), committed(object_id="c" * 64)
+    thread = beside(watching)
+    _until(lambda: _reload(watching).watches)
+    worker.run(other.pk)
+    go_on.set()
+    thread.join(20)
+
+    ended = _reload(watching)
+    assert (ended.state, ended.error_code) == (OperationState.CANCELLED, "overtaken")
+    assert ended.error == "While this only waited, alice asked for something else: Start web-1."
+    assert ended.next_step
+    assert _outcomes(watching) == ["accepted", "cancelled"]
+
+
+@pytest.mark.parametrize("undone_by", ["container.start", "container.rename"])
+def test_a_failure_that_nobody_else_explains_stays_one(
+    committed: Ask, handle: Handle, beside: Beside, undone_by: str
+) -> None:
+    go_on = threading.Event()
+    handle(_watch_until(go_on, end=Failure("exited", "It ended at once."), undone_by=undone_by))
+    watching, other = committed(), committed(object_id="c" * 64)
+    thread = beside(watching)
+    _until(lambda: _reload(watching).watches)
+    if undone_by != KIND:
+        worker.run(other.pk)  # what it did explains nothing
+    go_on.set()
+    thread.join(20)
+    assert _reload(watching).error_code == "exited"
+
+
+def test_one_that_is_claimed_again_watches_only_when_it_says_so_again(operation: Operation) -> None:
+    Operation.objects.filter(pk=operation.pk).update(watches=True)
+    claimed = worker.claim(operation.pk)
+    assert claimed is not None
+    assert claimed.watches is False
 
 
 def test_without_a_free_slot_the_operation_waits_and_is_woken(
