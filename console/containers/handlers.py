@@ -57,6 +57,8 @@ _ENDING = ("container.stop", "container.kill", "container.restart", "container.p
 async def start(context: OperationContext) -> None:
     """Start a container."""
     context.phase("start")
+    # A start may take long for good reasons; that the engine answers at all shows within seconds.
+    await context.engine.ping()
     try:
         await context.engine.start_container(context.object_id)
     except (EngineFailure, Invalid):
@@ -91,6 +93,7 @@ async def kill(context: OperationContext) -> None:
         raise Failure(
             "invalid", _("The signal is not one of those in the list."), next_step=_("Choose another signal.")
         )
+    await context.engine.ping()
     try:
         await context.engine.kill_container(context.object_id, signal=signal)
     except Conflict as error:
@@ -104,6 +107,7 @@ async def kill(context: OperationContext) -> None:
 async def pause(context: OperationContext) -> None:
     """Freeze a container's processes."""
     context.phase("pause")
+    await context.engine.ping()
     try:
         await context.engine.pause_container(context.object_id)
     except (Conflict, EngineFailure) as error:
@@ -117,6 +121,7 @@ async def pause(context: OperationContext) -> None:
 async def unpause(context: OperationContext) -> None:
     """Let a container's processes go on."""
     context.phase("unpause")
+    await context.engine.ping()
     try:
         await context.engine.unpause_container(context.object_id)
     except (Conflict, EngineFailure) as error:

@@ -114,6 +114,8 @@ async def pull(context: OperationContext) -> None:
     """Pull an image; what an engine has of it already is not fetched again."""
     reference = str(context.arguments["reference"])
     context.phase("pull", _("Pulling %(image)s") % {"image": reference})
+    # A pull may be silent for minutes; that the engine answers at all shows within seconds.
+    await context.engine.ping()
     await pull_with_progress(context, reference, credentials=_credentials(context.arguments.get("credentials")))
     try:
         detail = await context.engine.inspect_image(reference)

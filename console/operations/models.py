@@ -29,10 +29,15 @@ class OperationState(models.TextChoices):
     CANCELLED = "cancelled", _("Cancelled")
 
 
+#: Operations of one host at a time. A host that hangs holds up its own ones, not those of others.
+HOST_SHARE = 4
+
 ENDED = (OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED)
 ACTIVE = (OperationState.QUEUED, OperationState.RUNNING)
 #: A success that took less was watched, or is not worth a word.
 NEWS_AFTER = timedelta(seconds=10)
+#: Those that change something now.
+WORKS = Q(state=OperationState.RUNNING, watches=False)
 
 
 class OperationQuerySet(models.QuerySet["Operation"]):
@@ -55,16 +60,16 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         return mine.filter(Q(state=OperationState.FAILED) | took_long)
 
     def claimable(self) -> Self:
-        """The queued ones before which no other stands on the same object: those run in order, one at a time.
+        """The queued ones that may begin: no other stands before them on the same object, and their host has room.
 
-        One that only watches its object stands before nobody.
+        On one object they run in order, one at a time. One that only watches its object stands before nobody.
         """
         same = Operation.objects.filter(host_id=OuterRef("host_id"), object_id=OuterRef("object_id"))
-        before = Q(state=OperationState.RUNNING, watches=False) | Q(
-            state=OperationState.QUEUED, created_at__lt=OuterRef("created_at")
-        )
-        ahead = same.exclude(object_id="").exclude(pk=OuterRef("pk")).filter(before)
-        return self.filter(~Exists(ahead), state=OperationState.QUEUED)
+        older = Q(state=OperationState.QUEUED, created_at__lt=OuterRef("created_at"))
+        ahead = same.exclude(object_id="").exclude(pk=OuterRef("pk")).filter(older | WORKS)
+        on_host = Operation.objects.filter(WORKS, host_id=OuterRef("host_id")).order_by("pk")
+        last_place = on_host[HOST_SHARE - 1 : HOST_SHARE]
+        return self.filter(~Exists(ahead), ~Exists(last_place), state=OperationState.QUEUED)
 
 
 class Operation(models.Model):

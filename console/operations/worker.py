@@ -23,8 +23,8 @@ from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, close_old_connections, connection, transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import F, Window
+from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone, translation
 
 from console import gateway
@@ -41,7 +41,7 @@ from console.operations import errors
 from console.operations.context import OperationContext, plain
 from console.operations.dispatch import wake
 from console.operations.errors import Failure, Halted, Reason
-from console.operations.models import Operation, OperationState
+from console.operations.models import HOST_SHARE, WORKS, Operation, OperationState
 from console.operations.registry import Kind, find
 from console.rbac.access import Refused
 from console.rbac.policy import allowed
@@ -68,6 +68,9 @@ _NO_USE_TO_ASK = frozenset({"unreachable", "timed_out", "access_denied", "protoc
 _slots = threading.BoundedSemaphore(SLOTS)
 #: Set when an operation came while no slot was free.
 _turned_away = threading.Event()
+#: The hosts of which an operation came while they had no room. Each process knows of its own: what another one turned
+#: away is left to that one's next end on the host, or to the sweep.
+_full_hosts: set[UUID] = set()
 _owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
@@ -100,20 +103,21 @@ def run(operation_id: UUID) -> None:
 
 
 def claim(operation_id: UUID) -> Operation | None:
-    """Take the operation for this process; ``None`` when it is taken or ended, or another on its object is first."""
+    """Take the operation for this process.
+
+    ``None`` when it is taken or ended, when another on its object is first, or when its host has no room.
+    """
     # Of many messages for one operation all but one end here, without a lock.
-    target = Operation.objects.filter(pk=operation_id, state=OperationState.QUEUED).values_list("host_id", "object_id")
-    found = target.first()
-    if found is None:
+    target = Operation.objects.filter(pk=operation_id, state=OperationState.QUEUED).values_list("host_id", flat=True)
+    if not (found := target[:1]):
         return None
-    host_id, object_id = found
+    (host_id,) = found
     now = timezone.now()
     with transaction.atomic():
-        if object_id:
-            # Of two operations on one object, claimed at once, one waits here and then sees the other. SQLite has a
+        if host_id is not None:
+            # Of two operations on one host, claimed at once, one waits here and then sees the other. SQLite has a
             # single writer and needs no such lock.
-            same = Operation.objects.active().filter(host_id=host_id, object_id=object_id).order_by("pk")
-            list(same.select_for_update().values_list("pk", flat=True))
+            list(Host.objects.select_for_update(no_key=True).filter(pk=host_id).values_list("pk", flat=True))
         claimed = (
             Operation.objects.filter(pk=operation_id)
             .claimable()
@@ -127,8 +131,10 @@ def claim(operation_id: UUID) -> Operation | None:
                 started_at=Coalesce("started_at", now),
             )
         )
-        if not claimed:
-            return None
+    if not claimed:
+        if host_id is not None and Operation.objects.filter(WORKS, host_id=host_id).count() >= HOST_SHARE:
+            _full_hosts.add(host_id)  # whoever leaves the host wakes the next
+        return None
     return Operation.objects.defer("arguments").select_related("host", "actor").get(pk=operation_id)
 
 
@@ -198,24 +204,32 @@ def _repeated_by(operation: Operation) -> list[UUID]:
 
 
 def _wake_next(operation: Operation) -> None:
-    """Wake what waited for this operation's object, and what waited for a slot."""
-    _wake_for_object(operation)
+    """Wake what waited for this operation's object or host, and what waited for a slot."""
+    _wake_on_host(operation)
     if _turned_away.is_set():
         _turned_away.clear()
-        for operation_id in _waiting()[:SLOTS]:
+        # The first of each host, then the second of each: a long queue of one host delays no other.
+        place = Window(RowNumber(), partition_by=F("host_id"), order_by=("created_at", "pk"))
+        fair = Operation.objects.claimable().annotate(place=place).order_by("place", "created_at", "pk")
+        for operation_id in fair.values_list("pk", flat=True)[:SLOTS]:
             wake(operation_id)
 
 
-def _wake_for_object(operation: Operation) -> None:
-    # The row knows it better: a create got its object while it ran.
+def _wake_on_host(operation: Operation) -> None:
+    """Wake what waited for this operation's object, and what waited for a place on its host."""
+    # The row knows the object better: a create got its own while it ran.
     operation.refresh_from_db(fields=["object_id"])
-    if operation.object_id and operation.host_id:
-        for operation_id in _waiting().filter(host_id=operation.host_id, object_id=operation.object_id)[:1]:
-            wake(operation_id)
-
-
-def _waiting() -> QuerySet[Operation, UUID]:
-    return Operation.objects.claimable().order_by("created_at", "pk").values_list("pk", flat=True)
+    host_id = operation.host_id
+    if host_id is None:
+        return
+    waiting = Operation.objects.claimable().filter(host_id=host_id).order_by("created_at", "pk")
+    next_ones = waiting.values_list("pk", flat=True)
+    found = list(next_ones.filter(object_id=operation.object_id)[:1]) if operation.object_id else []
+    if host_id in _full_hosts:
+        _full_hosts.discard(host_id)
+        found += next_ones[:HOST_SHARE]
+    for operation_id in dict.fromkeys(found):
+        wake(operation_id)
 
 
 @dataclass(slots=True)
@@ -417,7 +431,7 @@ class _Run:
         if not found:
             return False
         if fields.get("watches"):
-            _wake_for_object(self.operation)
+            _wake_on_host(self.operation)
         if found[0] is not None and not self._cancelled:
             self._cancel()
         return True

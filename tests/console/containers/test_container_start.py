@@ -9,6 +9,7 @@ from django.test import Client
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
+from console.gateway import TimedOut
 from console.inventory.models import ObservedContainer
 from console.operations.models import Operation
 from runtime.testing import FakeEngine
@@ -49,6 +50,19 @@ def test_one_operation_and_the_record_tell_who_did_it(
     assert (operation.kind, operation.state, operation.object_name) == ("container.start", "succeeded", "stopped-1")
     events = AuditEvent.objects.filter(action="container.start").order_by("sequence")
     assert [(event.actor_name, event.outcome) for event in events] == [("alice", "accepted"), ("alice", "succeeded")]
+
+
+@pytest.mark.parametrize("action", ["start", "kill", "pause", "unpause"])
+def test_of_an_engine_that_hangs_nothing_is_asked_for_that_could_take_long(
+    alice: User, client_of: ClientOf, container: ObservedContainer, engine: FakeEngine, worker: None, action: str
+) -> None:
+    engine.fail_next("ping", TimedOut("no answer within 10 s"))
+
+    client_of(alice).post(url_of(container, f"{action}/"), {"signal": "SIGKILL"})
+
+    operation = Operation.objects.get()
+    assert (operation.state, operation.error_code) == ("failed", "timed_out")
+    assert changes(engine) == []
 
 
 def test_one_that_runs_already_stays_as_it_is(

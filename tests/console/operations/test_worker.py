@@ -17,10 +17,10 @@ from console.accounts.models import Role, User
 from console.audit.models import AuditEvent
 from console.gateway import BackendError, Conflict, EngineFailure, NotFound, Unreachable
 from console.hosts.models import Host
-from console.operations import worker
+from console.operations import models, worker
 from console.operations.context import OUTPUT_LIMIT
 from console.operations.errors import Failure
-from console.operations.models import Operation, OperationState
+from console.operations.models import HOST_SHARE, Operation, OperationState
 from console.operations.registry import Handler, OperationContext
 from runtime.testing import FakeEngine
 from tests.console.operations.conftest import KIND, Ask, Handle
@@ -368,6 +368,68 @@ def test_without_a_free_slot_the_operation_waits_and_is_woken(
     assert woken == [waiting.pk]
 
 
+def test_a_host_that_hangs_holds_up_its_own_operations_only(ask: Ask, handle: Handle) -> None:
+    async def handler(context: OperationContext) -> None:
+        return
+
+    handle(handler)
+    hanging = [ask() for _number in range(HOST_SHARE)]
+    late = ask()
+    elsewhere = ask(host=Host.objects.create(name="quay", url="unix:///nowhere/quay.sock"))
+    for each in hanging:
+        assert worker.claim(each.pk) is not None
+
+    worker.run(late.pk)
+    worker.run(elsewhere.pk)
+    assert _reload(late).state == OperationState.QUEUED
+    assert _reload(elsewhere).state == OperationState.SUCCEEDED
+
+
+def test_one_that_only_watches_takes_no_room_of_its_host(ask: Ask, handle: Handle) -> None:
+    async def handler(context: OperationContext) -> None:
+        return
+
+    handle(handler)
+    for _number in range(HOST_SHARE):
+        assert worker.claim(ask().pk) is not None
+    Operation.objects.update(watches=True)
+    late = ask()
+    worker.run(late.pk)
+    assert _reload(late).state == OperationState.SUCCEEDED
+
+
+def test_whoever_leaves_a_full_host_wakes_those_that_wait_longest(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _number in range(HOST_SHARE - 1):
+        assert worker.claim(ask().pk) is not None
+    waiting = [ask() for _number in range(HOST_SHARE + 1)]
+    last = ask()
+    woken: list[object] = []
+    monkeypatch.setattr(worker, "wake", woken.append)
+
+    claimed = worker.claim(last.pk)
+    assert claimed is not None
+    worker.run(waiting[0].pk)
+    assert _reload(waiting[0]).state == OperationState.QUEUED
+    worker.end(claimed, worker.SUCCEEDED)
+    worker._wake_next(claimed)
+    assert woken == [each.pk for each in waiting[:HOST_SHARE]]
+
+
+def test_a_free_slot_goes_to_the_hosts_in_turn(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "SLOTS", 3)
+    running = ask()
+    claimed = worker.claim(running.pk)
+    assert claimed is not None
+    worker._turned_away.set()
+    first, second, _third = ask(), ask(), ask()
+    elsewhere = ask(host=Host.objects.create(name="quay", url="unix:///nowhere/quay.sock"))
+    woken: list[object] = []
+    monkeypatch.setattr(worker, "wake", woken.append)
+    worker.end(claimed, worker.SUCCEEDED)
+    worker._wake_next(claimed)
+    assert woken == [first.pk, elsewhere.pk, second.pk]
+
+
 def test_progress_is_written_while_it_runs(committed: Ask, handle: Handle, beside: Beside) -> None:
     go_on = threading.Event()
 
@@ -486,8 +548,9 @@ def test_one_that_was_to_be_cancelled_when_its_worker_died_is_cancelled_by_the_n
     assert told == ["cleaned up"], "the handler had the chance to remove what an earlier run made"
 
 
-def test_fifty_workers_at_once_make_one_claim(committed: Ask) -> None:
+def test_fifty_workers_at_once_make_one_claim(committed: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     contenders, rounds = 50, 10
+    monkeypatch.setattr(models, "HOST_SHARE", rounds)
     operations = [committed() for _round in range(rounds)]
     barrier = threading.Barrier(contenders)
     winners: list[list[int]] = [[] for _operation in operations]
@@ -535,6 +598,26 @@ def test_two_operations_on_one_object_are_never_claimed_at_once(committed: Ask) 
     for thread in threads:
         thread.join(120)
     assert [claimed.pk for claimed in claims] == [operations[0].pk]
+
+
+def test_a_host_never_has_more_than_its_share_claimed_at_once(committed: Ask) -> None:
+    operations = [committed() for _number in range(3 * HOST_SHARE)]
+    barrier = threading.Barrier(len(operations))
+    claims: list[Operation] = []
+
+    def contend(operation: Operation) -> None:
+        barrier.wait(60)
+        claimed = worker.claim(operation.pk)
+        if claimed is not None:
+            claims.append(claimed)
+        connection.close()
+
+    threads = [threading.Thread(target=contend, args=(operation,)) for operation in operations]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(claims) == HOST_SHARE
 
 
 def _until(ready: Callable[[], bool]) -> None:
