@@ -19,16 +19,21 @@ from console.containers.access import access_container
 from console.containers.forms import HEALTH_CHOICES, PULL_CHOICES, RESTART_CHOICES, CreateForm
 from console.containers.masking import MASK
 from console.containers.requests import host_name, person
-from console.containers.specs import argv_text
+from console.containers.specs import Malformed, argv_text, from_arguments
 from console.containers.twins import compose, docker_run
 from console.gateway import BackendError
 from console.hosts.access import access_host
 from console.lib.converters import FullId
+from console.lib.crypto import Undecryptable
 from console.lib.origin import origin_of
+from console.operations.access import access_operation
 from console.operations.errors import explain
+from console.operations.models import Operation
 from console.rbac.access import check
 
 _PROTOCOLS = ("tcp", "udp", "sctp")
+#: How a form's source begins when that is an operation and no container.
+_OPERATION = "operation:"
 
 
 def _page(
@@ -60,8 +65,11 @@ def container_create(request: HttpRequest) -> HttpResponse:
     user = person(request)
     check(user, "container.create")
     if request.method != "POST":
-        source = request.GET.get("from", "")
-        return _duplicate(request, source) if source else _page(request, CreateForm.of_query(request.GET))
+        if source := request.GET.get("from", ""):
+            return _duplicate(request, source)
+        if earlier := request.GET.get("again", ""):
+            return _correct(request, earlier)
+        return _page(request, CreateForm.of_query(request.GET))
     form = CreateForm.of_data(request.POST)
     start = request.POST.get("submit") != "create"
     if not form.read(hosts=create_queries.hosts_by_id(user), kept=_kept(user, form)) or not form.host or not form.spec:
@@ -103,11 +111,50 @@ def _duplicate(request: HttpRequest, source: str) -> HttpResponse:
     return _page(request, form, notice=notice % {"name": container.name}, left_out=left_out)
 
 
+def _earlier(user: User, text: str) -> Operation:
+    """Return the create that ``text`` is the id of."""
+    try:
+        operation_id = UUID(text)
+    except ValueError as error:
+        raise Http404(_("This operation does not exist.")) from error
+    operation = access_operation(user, operation_id, "operation.view")
+    if operation.kind != "container.create":
+        raise Http404(_("This operation does not exist."))
+    return operation
+
+
+def _correct(request: HttpRequest, text: str) -> HttpResponse:
+    """Show the form filled in like an earlier operation that was to create a container."""
+    operation = _earlier(person(request), text)
+    host = operation.host
+    try:
+        spec = from_arguments(operation.arguments.get("spec"))
+    except (Malformed, Undecryptable):
+        form = CreateForm()
+        form.values |= {"host": str(host.pk) if host is not None else "", "name": operation.object_name}
+        notice = _("What was asked for cannot be read any more, so only host and name are filled in.")
+        return _page(request, form, notice=notice)
+    form = CreateForm.of_spec(spec, host=host, source=f"{_OPERATION}{operation.pk}")
+    form.values["pull"] = str(operation.arguments.get("pull", form.values["pull"]))
+    notices = [_("Filled in as it was asked for. Values that look secret are taken over without being shown.")]
+    if host is not None and create_queries.is_name_taken(host, spec.name):
+        form.values["name"] = create_queries.suggest_name(host, spec.name)
+        notices.append(_("A container named %(name)s is there, so another name is suggested.") % {"name": spec.name})
+    return _page(request, form, notice=" ".join(notices))
+
+
 def _kept(user: User, form: CreateForm) -> dict[str, Mapping[str, str]] | None:
-    """Return the variables and labels of the container that the form was filled in from, if it needs any of them."""
+    """Return the variables and labels of what the form was filled in from, if it needs any of them."""
     wanted = form.takes_over
     if not form.source or not wanted:
         return None
+    if form.source.startswith(_OPERATION):
+        operation = _earlier(user, form.source.removeprefix(_OPERATION))
+        try:
+            spec = from_arguments(operation.arguments.get("spec"))
+        except (Malformed, Undecryptable):
+            return None  # each row that wants a value says that there is none
+        return {"environment": dict(spec.environment), "labels": dict(spec.labels)}
     container = access_container(user, *_source(form.source), "container.inspect")
     try:
         detail = detail_queries.inspect(container)

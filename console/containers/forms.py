@@ -312,12 +312,12 @@ class CreateForm:
         return form
 
     @classmethod
-    def of_spec(cls, spec: ContainerSpec, *, host: Host, source: str = "") -> CreateForm:
+    def of_spec(cls, spec: ContainerSpec, *, host: Host | None, source: str = "") -> CreateForm:
         """Return a form that would ask for ``spec`` again; values that look secret stay in ``source`` (``…_kept``)."""
         form = cls(source=source)
         check = spec.healthcheck
         form.values |= {
-            "host": str(host.pk),
+            "host": str(host.pk) if host is not None else "",
             "name": spec.name,
             "image": spec.image,
             "command": argv_text(spec.command) if spec.command else ("" if spec.command is None else '""'),
@@ -410,7 +410,7 @@ class CreateForm:
 
     @property
     def takes_over(self) -> list[str]:
-        """The lists in which a value is to be taken over from the container in ``source``."""
+        """The lists in which a value is to be taken over from the container or the operation in ``source``."""
         return [
             group
             for group, prefix in _KEEPING.items()

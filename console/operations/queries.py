@@ -22,6 +22,7 @@ from console.operations.access import access_operations
 from console.operations.models import Operation, OperationQuerySet, OperationState
 from console.operations.registry import find
 from console.operations.services import PATIENCE
+from console.rbac.policy import allowed
 
 PAGE = 50
 _INDICATOR_RUNNING, _INDICATOR_RECENT = 20, 8
@@ -336,6 +337,8 @@ class Detail:
     engine_words: str
     can_cancel: bool
     can_retry: bool
+    #: The form that asks for the same, to be corrected; "" where there is none.
+    correct_url: str
     retries: list[Row]
 
 
@@ -349,6 +352,7 @@ def operation_detail(operation: Operation, *, user: User) -> Detail:
     can_stop = operation.state == OperationState.QUEUED or (
         operation.state == OperationState.RUNNING and kind is not None and kind.cancellable
     )
+    can_repeat = operation.is_ended and operation.state != OperationState.SUCCEEDED and operation.host_id is not None
     return Detail(
         row=operation_row(operation, user=user),
         steps=_steps(operation),
@@ -361,13 +365,16 @@ def operation_detail(operation: Operation, *, user: User) -> Detail:
         sentence=sentence,
         engine_words=engine_words,
         can_cancel=can_stop and operation.cancel_requested_at is None,
-        can_retry=operation.is_ended
-        and operation.state != OperationState.SUCCEEDED
-        and kind is not None
-        and kind.retries
-        and operation.host_id is not None,
+        can_retry=can_repeat and kind is not None and kind.retries,
+        correct_url=_correct_url(operation) if can_repeat and allowed(user, operation.kind) else "",
         retries=row_list(retries[:10], user=user),
     )
+
+
+def _correct_url(operation: Operation) -> str:
+    if operation.kind != "container.create":
+        return ""
+    return reverse("container-create") + "?" + urlencode({"again": operation.pk})
 
 
 def _steps(operation: Operation) -> list[Step]:

@@ -747,6 +747,101 @@ def test_a_value_that_cannot_be_taken_over_is_asked_for(
     assert changes(engine) == []
 
 
+def _asked(form: Form) -> Form:
+    return {
+        **form,
+        "image": "gone:latest",
+        "pull": "never",
+        "memory": "64 MB",
+        "env_name": ["DB_PASSWORD", "LOG"],
+        "env_value": ["canary-7f3", "debug"],
+        "port_host": ["8080"],
+        "port_container": ["80"],
+    }
+
+
+def test_what_failed_is_corrected_in_a_form_that_holds_what_was_typed(
+    alice: User,
+    client_of: ClientOf,
+    form: Form,
+    send: Callable[..., Operation],
+    run_operations: Callable[[], None],
+    engine: FakeEngine,
+) -> None:
+    failed = send(**_asked(form))
+    client = client_of(alice)
+    for part in ("", "panel/"):
+        assert f"{URL}?again={failed.pk}" in client.get(f"/operations/{failed.pk}/{part}").content.decode()
+
+    page = client.get(f"{URL}?again={failed.pk}").content.decode()
+
+    assert "canary-7f3" not in page
+    for value in ("web-1", "gone:latest", "sleep 1000", "64 MB", "8080", "debug", f"operation:{failed.pk}"):
+        assert f'value="{value}"' in page
+    assert '<option value="never" selected>' in page
+    corrected = {**_asked(form), "image": "starter:latest", "source": f"operation:{failed.pk}"}
+    client.post(URL, {**corrected, "env_value": ["", "info"], "env_kept": ["1", ""]})
+    run_operations()
+    assert Operation.objects.latest("created_at").state == "succeeded"
+    assert engine.specs[-1].environment == (("DB_PASSWORD", "canary-7f3"), ("LOG", "info"))
+
+
+def test_where_a_container_was_kept_another_name_is_suggested(
+    alice: User, client_of: ClientOf, send: Callable[..., Operation], make_container: Callable[..., ObservedContainer]
+) -> None:
+    make_container("other", ports=(PublishedPort(container_port=80, host_port=8080),))
+    failed = send(port_host=["8080"], port_container=["80"])
+
+    page = client_of(alice).get(f"{URL}?again={failed.pk}").content.decode()
+
+    assert 'value="web-1-2"' in page
+    assert "A container named web-1 is there" in page
+
+
+def test_only_an_end_that_is_no_success_is_corrected(
+    alice: User, client_of: ClientOf, form: Form, send: Callable[..., Operation]
+) -> None:
+    client = client_of(alice)
+    done = send()
+    client.post(URL, {**form, "name": "web-2"})
+    queued = Operation.objects.get(object_name="web-2")
+    cancelled = Operation.objects.create(
+        kind="container.create", host=done.host, state="cancelled", ended_at=timezone.now()
+    )
+
+    shown = [client.get(f"/operations/{each.pk}/").content.decode() for each in (done, queued, cancelled)]
+    assert ["?again=" in page for page in shown] == [False, False, True]
+
+
+def test_what_cannot_be_read_any_more_fills_in_host_and_name(alice: User, client_of: ClientOf, host: Host) -> None:
+    operation = Operation.objects.create(kind="container.create", host=host, object_name="web-1", state="failed")
+    client = client_of(alice)
+
+    pages = [client.get(f"{URL}?again={operation.pk}").content.decode()]
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE operations_operation SET arguments = 'of another key'")
+    pages.append(client.get(f"{URL}?again={operation.pk}").content.decode())
+    for page in pages:
+        assert "only host and name are filled in" in page
+        assert 'value="web-1"' in page
+        assert f'<option value="{host.pk}" selected>' in page
+
+
+def test_only_a_create_that_one_may_see_is_corrected(
+    alice: User, charlie: User, client_of: ClientOf, form: Form, host: Host, send: Callable[..., Operation]
+) -> None:
+    failed = send(**_asked(form))
+    other = Operation.objects.create(kind="container.start", host=host, state="failed")
+
+    assert client_of(charlie).get(f"{URL}?again={failed.pk}").status_code == 403
+    for text in (str(other.pk), str(uuid4()), "x", "../etc"):
+        assert client_of(alice).get(URL, {"again": text}).status_code == 404
+        data = {**_asked(form), "source": f"operation:{text}", "env_value": ["", ""], "env_kept": ["1", ""]}
+        assert client_of(alice).post(URL, data).status_code == 404
+
+
 def test_a_link_only_fills_in(alice: User, client_of: ClientOf, host: Host, engine: FakeEngine) -> None:
     page = client_of(alice).get(f"{URL}?image=starter:latest&command=rm&submit=start").content.decode()
 
