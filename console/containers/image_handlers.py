@@ -109,7 +109,13 @@ async def pull_with_progress(
     context.fault("image.pull.pulled")
 
 
-@register("image.pull", title=gettext_lazy("Pull %(name)s"), cancellable=True, timeout=_LONGEST_PULL)
+@register(
+    "image.pull",
+    title=gettext_lazy("Pull %(name)s"),
+    cancellable=True,
+    timeout=_LONGEST_PULL,
+    secrets=("credentials",),
+)
 async def pull(context: OperationContext) -> None:
     """Pull an image; what an engine has of it already is not fetched again."""
     reference = str(context.arguments["reference"])

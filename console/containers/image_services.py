@@ -19,7 +19,10 @@ def pull_image(
     credentials: RegistryCredentials | None = None,
     origin: Origin | None = None,
 ) -> Operation:
-    """``actor`` has ``host`` pull ``reference``. Credentials are kept encrypted with the operation, for its retries."""
+    """``actor`` has ``host`` pull ``reference``.
+
+    Credentials are kept encrypted with the operation until it succeeds; after another end for an hour, for its retries.
+    """
     arguments: dict[str, object] = {"reference": reference}
     if credentials is not None:
         arguments["credentials"] = {

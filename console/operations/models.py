@@ -85,6 +85,8 @@ class Operation(models.Model):
     object_name = models.CharField(max_length=300, blank=True)
     #: What the handler needs, in plain JSON; encrypted, since it may hold environment values.
     arguments = EncryptedJSONField(default=dict, editable=False)
+    #: Whether there are some among them that are forgotten after its end (see ``Kind.secrets``).
+    holds_secrets = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=OperationState.choices, default=OperationState.QUEUED)
     #: A word for the present step ("pull", "create", "start", "healthy"), and a sentence for people.
     phase = models.CharField(max_length=30, blank=True)
@@ -128,6 +130,7 @@ class Operation(models.Model):
             models.Index(fields=["state", "created_at"]),
             models.Index(fields=["-created_at"]),
             models.Index(fields=["host", "object_id", "-created_at"]),
+            models.Index(fields=["ended_at"], condition=Q(holds_secrets=True), name="operations_with_secrets"),
         ]
 
     def __str__(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -28,15 +29,35 @@ class Kind:
     retries: bool = True
     cancellable: bool = False
     timeout: int = 60
+    secrets: tuple[str, ...] = ()
+
+    def has_secrets(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether ``arguments`` hold what is not to be kept."""
+        return any(arguments.get(name) is not None for name in self.secrets)
+
+    def without_secrets(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``arguments`` with ``None`` in the place of each secret."""
+        return {name: None if name in self.secrets else value for name, value in arguments.items()}
+
+    def misses_secrets(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether ``arguments`` held secrets once."""
+        return any(name in arguments and arguments[name] is None for name in self.secrets)
 
 
 def register(
-    name: str, *, title: Promise | str, retries: bool = True, cancellable: bool = False, timeout: int = 60
+    name: str,
+    *,
+    title: Promise | str,
+    retries: bool = True,
+    cancellable: bool = False,
+    timeout: int = 60,
+    secrets: tuple[str, ...] = (),
 ) -> Callable[[Handler], Handler]:
     """Make the decorated coroutine function the handler of ``name``.
 
     It runs again after a crash, so each of its steps must bear being done twice. A cancellable one is cancelled as an
-    asyncio task; what it does then to clean up has a minute. ``title`` may hold ``%(name)s``.
+    asyncio task; what it does then to clean up has a minute. ``title`` may hold ``%(name)s``. The arguments named in
+    ``secrets`` are forgotten once nothing needs them any more: at its success, or a while after another end.
     """
     if name not in ACTIONS:
         raise ValueError(f"{name} is no action of console.rbac.policy")
@@ -45,7 +66,13 @@ def register(
 
     def decorate(handler: Handler) -> Handler:
         _kinds[name] = Kind(
-            name=name, title=title, handler=handler, retries=retries, cancellable=cancellable, timeout=timeout
+            name=name,
+            title=title,
+            handler=handler,
+            retries=retries,
+            cancellable=cancellable,
+            timeout=timeout,
+            secrets=secrets,
         )
         return handler
 

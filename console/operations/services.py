@@ -42,6 +42,8 @@ def enqueue(
 
     Returns at once, whether Redis is there or not. ``arguments`` are plain JSON and are kept encrypted.
     """
+    arguments = arguments or {}
+    known = find(kind)
     with transaction.atomic():
         operation = Operation.objects.create(
             actor=actor,
@@ -49,7 +51,8 @@ def enqueue(
             host=host,
             object_id=one_line(object_id, limit=300),
             object_name=one_line(object_name, limit=300),
-            arguments=arguments or {},  # type: ignore[misc]  # the field holds JSON, and text only in the database
+            holds_secrets=known is not None and known.has_secrets(arguments),
+            arguments=arguments,  # type: ignore[misc]  # the field holds JSON, and text only in the database
             address=origin.address if origin else "",
             language=translation.get_language() or "",
             retry_of=retry_of,
@@ -133,7 +136,8 @@ def _has_ended() -> Impossible:
 def retry_operation(*, actor: User, operation: Operation, origin: Origin | None = None) -> Operation:
     """``actor`` asks for the same change again; returns the new operation.
 
-    Raises ``Impossible`` when it has not ended, when its kind cannot be repeated, or when its host is gone.
+    Raises ``Impossible`` when it has not ended, when its kind cannot be repeated, when its host is gone, or when a
+    password that it needs was forgotten.
     """
     kind = find(operation.kind)
     if not operation.is_ended:
@@ -143,6 +147,11 @@ def retry_operation(*, actor: User, operation: Operation, origin: Origin | None 
     if operation.host is None:
         raise Impossible(
             _("Its host was removed from this console."), next_step=_("Add the host again, then ask for it anew.")
+        )
+    if kind.misses_secrets(operation.arguments):
+        raise Impossible(
+            _("The password that was typed for this is not kept any more."),
+            next_step=_("Ask for it anew where you asked first, and type the password again."),
         )
     return enqueue(
         actor=actor,

@@ -8,9 +8,11 @@ import structlog
 from django.db.models import Q
 from django.utils import timezone, translation
 
+from console.lib.crypto import Undecryptable
 from console.operations import errors
 from console.operations.dispatch import wake
 from console.operations.models import Operation, OperationState
+from console.operations.registry import kinds
 from console.operations.worker import ATTEMPTS, End, end, held
 
 logger = structlog.get_logger(__name__)
@@ -19,6 +21,8 @@ logger = structlog.get_logger(__name__)
 WAKE_AGAIN_AFTER = 10
 #: Ended operations are kept this long; audit rows for ever.
 KEEP = timedelta(days=90)
+#: What a retry needs and nobody else may find is kept this long after an end that was no success.
+KEEP_SECRETS = timedelta(hours=1)
 _MOST_AT_ONCE = 200
 
 
@@ -44,6 +48,21 @@ def sweep() -> None:
         queued = Operation.objects.filter(asleep, pk=operation_id, state=OperationState.QUEUED)
         if queued.update(dispatched_at=now):
             wake(operation_id)
+
+
+def forget_secrets() -> None:
+    """Take the secrets out of operations whose retries had their time; success did so at once."""
+    by_name = {kind.name: kind for kind in kinds() if kind.secrets}
+    due = Operation.objects.ended().filter(
+        kind__in=by_name, holds_secrets=True, ended_at__lt=timezone.now() - KEEP_SECRETS
+    )
+    for operation in due.defer("arguments", "output")[:_MOST_AT_ONCE]:
+        kind = by_name[operation.kind]
+        try:
+            arguments = kind.without_secrets(operation.arguments)
+        except Undecryptable:
+            arguments = dict.fromkeys(kind.secrets)
+        Operation.objects.filter(pk=operation.pk).update(arguments=arguments, holds_secrets=False)
 
 
 def forget_old() -> int:

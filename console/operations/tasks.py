@@ -34,6 +34,7 @@ def run_operation(operation_id: str) -> None:
 def sweep_operations() -> None:
     """Care for operations that nobody cares for."""
     sweep.sweep()
+    sweep.forget_secrets()
 
 
 @app.task(name="operations.canary", ignore_result=True)

@@ -275,6 +275,8 @@ class _Run:
         changes = self._context.changes() if self._context is not None else {}
         if outcome.reason is None or outcome.reason.code not in _NO_USE_TO_ASK:
             self._observe(host, object_id=self._context.object_id if self._context else operation.object_id)
+        if outcome.state == OperationState.SUCCEEDED and operation.holds_secrets:
+            changes |= {"arguments": kind.without_secrets(arguments), "holds_secrets": False}
         self._end(outcome, changes=changes)
 
     def _end(self, outcome: End, *, changes: dict[str, Any]) -> None:

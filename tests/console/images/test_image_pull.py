@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
 from console.gateway import RegistryCredentials
 from console.hosts.models import Host
 from console.inventory.models import ObservedImage
+from console.operations import sweep
 from console.operations.models import Operation, OperationState
 from runtime.testing import FakeEngine
 from tests.console.images.conftest import changes
@@ -135,6 +138,75 @@ def test_registry_credentials_reach_the_registry_and_nobody_else(
             assert "hunter2" not in str(cursor.fetchall())
     page = client_of(alice).get(reverse("operation-detail", args=[Operation.objects.get().pk]))
     assert b"hunter2" not in page.content
+
+
+_CREDENTIALS = {"username": "robot", "password": "hunter2-secret", "server_address": "registry.example.com"}
+_PRIVATE = {"reference": "registry.example.com/demo:1", "username": "robot", "password": "hunter2-secret"}
+
+
+def test_a_registry_password_is_forgotten_when_the_pull_has_succeeded(
+    host: Host, alice: User, client_of: SignIn, engine: FakeEngine, run_operations: Callable[[], None]
+) -> None:
+    engine.registry["registry.example.com/demo:1"] = (10,)
+    client_of(alice).post(URL, _form(host, **_PRIVATE))
+    assert Operation.objects.get().arguments["credentials"] == _CREDENTIALS
+    run_operations()
+
+    operation = Operation.objects.get()
+    assert operation.state == OperationState.SUCCEEDED
+    assert operation.arguments == {"reference": "registry.example.com/demo:1", "credentials": None}
+    assert not operation.holds_secrets
+
+
+def test_after_a_failure_it_is_kept_for_a_retry_and_forgotten_after_an_hour(
+    host: Host, alice: User, client_of: SignIn, run_operations: Callable[[], None]
+) -> None:
+    client = client_of(alice)
+    client.post(URL, _form(host, **_PRIVATE))
+    run_operations()
+    failed = Operation.objects.get()
+    assert failed.state == OperationState.FAILED
+    retry = reverse("operation-retry", args=[failed.pk])
+    sweep.forget_secrets()
+    client.post(retry)
+    again = Operation.objects.get(retry_of=failed)
+    assert again.arguments["credentials"] == _CREDENTIALS
+
+    Operation.objects.update(ended_at=timezone.now() - sweep.KEEP_SECRETS - timedelta(seconds=1))
+    sweep.forget_secrets()
+
+    failed.refresh_from_db()
+    assert failed.arguments == {"reference": "registry.example.com/demo:1", "credentials": None}
+    again.refresh_from_db()
+    assert again.arguments["credentials"] == _CREDENTIALS, "it has not ended"
+    answer = client.post(retry, HTTP_HX_REQUEST="true")
+    assert "type the password again" in answer.headers["HX-Trigger"]
+    assert Operation.objects.count() == 2
+
+
+def test_one_that_cannot_be_read_is_forgotten_too(
+    host: Host, alice: User, client_of: SignIn, run_operations: Callable[[], None]
+) -> None:
+    client_of(alice).post(URL, _form(host, **_PRIVATE))
+    run_operations()
+    Operation.objects.update(ended_at=timezone.now() - timedelta(days=1))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE operations_operation SET arguments = 'of another key'")
+    sweep.forget_secrets()
+    assert Operation.objects.get().arguments == {"credentials": None}
+
+
+def test_a_pull_without_a_password_can_be_retried_for_ever(
+    host: Host, alice: User, client_of: SignIn, run_operations: Callable[[], None]
+) -> None:
+    client = client_of(alice)
+    client.post(URL, _form(host, "registry.example.com/demo:1"))
+    run_operations()
+    failed = Operation.objects.get()
+    Operation.objects.update(ended_at=timezone.now() - timedelta(days=1))
+    sweep.forget_secrets()
+    client.post(reverse("operation-retry", args=[failed.pk]))
+    assert Operation.objects.filter(retry_of=failed).exists()
 
 
 @pytest.mark.parametrize("field", ["username", "password"])
