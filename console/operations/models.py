@@ -31,6 +31,9 @@ class OperationState(models.TextChoices):
 
 #: Operations of one host at a time. A host that hangs holds up its own ones, not those of others.
 HOST_SHARE = 4
+#: Of those, the ones that may carry an image for minutes: a stop finds a place beside them.
+LONG_SHARE = 3
+LONG = ("container.create", "image.pull")
 
 ENDED = (OperationState.SUCCEEDED, OperationState.FAILED, OperationState.CANCELLED)
 ACTIVE = (OperationState.QUEUED, OperationState.RUNNING)
@@ -69,7 +72,13 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         ahead = same.exclude(object_id="").exclude(pk=OuterRef("pk")).filter(older | WORKS)
         on_host = Operation.objects.filter(WORKS, host_id=OuterRef("host_id")).order_by("pk")
         last_place = on_host[HOST_SHARE - 1 : HOST_SHARE]
-        return self.filter(~Exists(ahead), ~Exists(last_place), state=OperationState.QUEUED)
+        last_long_place = on_host.filter(kind__in=LONG)[LONG_SHARE - 1 : LONG_SHARE]
+        return self.filter(
+            ~Exists(ahead),
+            ~Exists(last_place),
+            ~Q(kind__in=LONG) | ~Exists(last_long_place),
+            state=OperationState.QUEUED,
+        )
 
 
 class Operation(models.Model):

@@ -41,7 +41,7 @@ from console.operations import errors
 from console.operations.context import OperationContext, plain
 from console.operations.dispatch import wake
 from console.operations.errors import Failure, Halted, Reason
-from console.operations.models import HOST_SHARE, WORKS, Operation, OperationState
+from console.operations.models import HOST_SHARE, Operation, OperationState
 from console.operations.registry import Kind, find
 from console.rbac.access import Refused
 from console.rbac.policy import allowed
@@ -68,8 +68,8 @@ _NO_USE_TO_ASK = frozenset({"unreachable", "timed_out", "access_denied", "protoc
 _slots = threading.BoundedSemaphore(SLOTS)
 #: Set when an operation came while no slot was free.
 _turned_away = threading.Event()
-#: The hosts of which an operation came while they had no room. Each process knows of its own: what another one turned
-#: away is left to that one's next end on the host, or to the sweep.
+#: The hosts of which an operation came and had to wait. Each process knows of its own: what another one turned away is
+#: left to that one's next end on the host, or to the sweep.
 _full_hosts: set[UUID] = set()
 _owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
 
@@ -132,7 +132,7 @@ def claim(operation_id: UUID) -> Operation | None:
             )
         )
     if not claimed:
-        if host_id is not None and Operation.objects.filter(WORKS, host_id=host_id).count() >= HOST_SHARE:
+        if host_id is not None:
             _full_hosts.add(host_id)  # whoever leaves the host wakes the next
         return None
     return Operation.objects.defer("arguments").select_related("host", "actor").get(pk=operation_id)

@@ -242,7 +242,7 @@ def test_a_phone_has_a_bar_and_never_scrolls_sideways(signed_in: Callable[..., P
     expect(page.get_by_role("heading", level=1)).to_have_text("Hosts")
 
 
-@pytest.mark.parametrize("path", ["/containers/", "/images/", "/activity/"])
+@pytest.mark.parametrize("path", ["/containers/", "/images/", "/activity/?state=failed"])
 def test_a_phone_folds_the_filters_of_a_list_into_their_headings(
     path: str, signed_in: Callable[..., Page], box: str
 ) -> None:

@@ -20,7 +20,7 @@ from console.hosts.models import Host
 from console.operations import models, worker
 from console.operations.context import OUTPUT_LIMIT
 from console.operations.errors import Failure
-from console.operations.models import HOST_SHARE, Operation, OperationState
+from console.operations.models import HOST_SHARE, LONG_SHARE, Operation, OperationState
 from console.operations.registry import Handler, OperationContext
 from runtime.testing import FakeEngine
 from tests.console.operations.conftest import KIND, Ask, Handle
@@ -383,6 +383,15 @@ def test_a_host_that_hangs_holds_up_its_own_operations_only(ask: Ask, handle: Ha
     worker.run(elsewhere.pk)
     assert _reload(late).state == OperationState.QUEUED
     assert _reload(elsewhere).state == OperationState.SUCCEEDED
+
+
+def test_pulls_leave_room_for_a_stop(ask: Ask) -> None:
+    pulls = [ask(kind="image.pull", object_id=f"demo:{number}") for number in range(LONG_SHARE + 1)]
+    stop = ask(kind="container.stop")
+
+    claimed = [worker.claim(operation.pk) is not None for operation in (*pulls, stop)]
+
+    assert claimed == [True] * LONG_SHARE + [False, True]
 
 
 def test_one_that_only_watches_takes_no_room_of_its_host(ask: Ask, handle: Handle) -> None:
