@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
 from console.hosts.access import access_host
 from console.inventory.models import ContainerQuerySet, ObservedContainer
+from console.lib.problems import Missing
 from console.rbac.access import check
 
 #: What one bulk request may touch.
@@ -20,14 +20,14 @@ MOST_IN_BULK = 500
 def access_container(user: User, host_id: UUID, container_id: str, action: str) -> ObservedContainer:
     """Return the container with its host, for ``user`` to do ``action`` with.
 
-    Raises ``Http404`` when the user may not know of it or it is not there, ``PermissionDenied`` when he may see it and
+    Raises ``Missing`` when the user may not know of it or it is not there, ``PermissionDenied`` when he may see it and
     not act.
     """
     host = access_host(user, host_id, "container.view")
     containers: ContainerQuerySet = ObservedContainer.objects.visible_to(user)
     container: ObservedContainer | None = containers.filter(host=host, container_id=container_id).first()
     if container is None:
-        raise Http404(_("This container does not exist."))
+        raise Missing(_("This container does not exist."))
     check(user, action, host=host, object_id=container_id, object_name=container.name)
     container.host = host
     return container
@@ -45,7 +45,7 @@ def access_containers(user: User, targets: Iterable[tuple[UUID, str]], action: s
         )
     }
     if any(target not in found for target in wanted):
-        raise Http404(_("At least one of these containers does not exist any more. Reload the list and choose again."))
+        raise Missing(_("At least one of these containers does not exist any more, so nothing was done. Choose again."))
     for container in found.values():
         container.host = hosts[container.host_id]
         check(user, action, host=container.host, object_id=container.container_id, object_name=container.name)

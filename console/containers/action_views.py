@@ -10,7 +10,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -30,6 +30,7 @@ from console.gateway import BackendError
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import close_dialog, is_fragment, redirect, toast
 from console.lib.origin import Origin, origin_of
+from console.lib.problems import Missing
 from console.operations.errors import explain
 from console.operations.models import Operation, OperationState
 from console.operations.registry import title_of
@@ -256,7 +257,7 @@ def container_reveal(request: HttpRequest, host_id: UUID, container_id: str) -> 
         )
     pairs = dict(detail.environment) if kind == "environment" else dict(detail.container.labels)
     if name not in pairs:
-        raise Http404(_("There is no such value any more."))
+        raise Missing(_("There is no such value any more."))
     record(
         actor=user,
         action="container.inspect",
@@ -291,7 +292,7 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
     """Start, stop, restart or remove what was chosen: all of it or, if a single one may not be touched, nothing."""
     user = person(request)
     if verb not in _BULK:
-        raise Http404(_("There is no such action."))
+        raise Missing(_("There is no such action."))
     action = f"container.{verb}"
     check(user, action)
     parameters = queries.ListParameters.of(request.GET)
@@ -313,7 +314,11 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
         }
         messages.warning(request, message)
         return back
-    containers = access_containers(user, targets, action)
+    try:
+        containers = access_containers(user, targets, action)
+    except Missing as missing:
+        messages.error(request, str(missing))
+        return back
     origin = origin_of(request)
     with transaction.atomic():
         operations = [_BULK[verb](actor=user, container=container, origin=origin) for container in containers]

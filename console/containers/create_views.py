@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -26,6 +26,7 @@ from console.hosts.access import access_host
 from console.lib.converters import FullId
 from console.lib.crypto import Undecryptable
 from console.lib.origin import origin_of
+from console.lib.problems import Missing
 from console.operations.access import access_operation
 from console.operations.errors import explain
 from console.operations.models import Operation
@@ -86,9 +87,9 @@ def _source(text: str) -> tuple[UUID, str]:
     try:
         host = UUID(host_id)
     except ValueError as error:
-        raise Http404(_("This container does not exist.")) from error
+        raise Missing(_("This container does not exist.")) from error
     if not re.fullmatch(FullId.regex, container_id):
-        raise Http404(_("This container does not exist."))
+        raise Missing(_("This container does not exist."))
     return host, container_id
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
 from console.hosts.access import access_host
 from console.inventory.models import ImageQuerySet, ObservedImage
+from console.lib.problems import Missing
 from console.rbac.access import check
 
 
@@ -23,7 +23,7 @@ def access_images(user: User) -> ImageQuerySet:
 def access_image(user: User, host_id: UUID, digits: str, action: str) -> ObservedImage:
     """Return the image with its host, for ``user`` to do ``action`` with. ``digits`` is its full id without "sha256:".
 
-    Raises ``Http404`` when the user may not know of it or it is not there, ``PermissionDenied`` when he may see it and
+    Raises ``Missing`` when the user may not know of it or it is not there, ``PermissionDenied`` when he may see it and
     not act.
     """
     host = access_host(user, host_id, action)
@@ -31,6 +31,6 @@ def access_image(user: User, host_id: UUID, digits: str, action: str) -> Observe
     found = ObservedImage.objects.visible_to(user).filter(host=host, image_id__in=[f"sha256:{digits}", digits])
     image: ObservedImage | None = found.first()
     if image is None:
-        raise Http404(_("This image does not exist."))
+        raise Missing(_("This image does not exist."))
     image.host = host
     return image

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -25,6 +25,7 @@ from console.gateway import BackendError, ContainerSpec
 from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import is_fragment
+from console.lib.problems import Missing
 from console.operations.errors import Reason, explain
 from console.rbac.access import check
 from console.rbac.policy import allowed
@@ -100,7 +101,7 @@ def container_facet(request: HttpRequest, name: str) -> HttpResponse:
     """One way to narrow the list, with a search among its values."""
     check(person(request), "container.view")
     if name not in queries.FACETS:
-        raise Http404(_("There is no such filter."))
+        raise Missing(_("There is no such filter."))
     parameters = queries.ListParameters.of(request.GET)
     (facet,) = _facets(request, parameters, find=request.GET.get("find", "")[:100], of=name)
     return render(request, "containers/_facet.html", {"facet": facet})
@@ -154,7 +155,7 @@ def _tab(
     user = person(request)
     try:
         container = access_container(user, host_id, container_id, action)
-    except Http404:
+    except Missing:
         found = _find_gone(request, host_id, container_id)
         if found is None:
             raise

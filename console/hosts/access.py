@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
 from console.hosts.models import Host, HostQuerySet
+from console.lib.problems import Missing
 from console.rbac.access import check
 
 
@@ -22,11 +22,11 @@ def access_hosts(user: User) -> HostQuerySet:
 def access_host(user: User, host_id: UUID, action: str) -> Host:
     """Return the host for ``user`` to do ``action`` with it or with something on it.
 
-    Raises ``Http404`` when he may not know of it or it does not exist (the two look the same), ``PermissionDenied``
+    Raises ``Missing`` when he may not know of it or it does not exist (the two look the same), ``PermissionDenied``
     when he may see it and not act.
     """
     host = Host.objects.visible_to(user).filter(id=host_id).first()
     if host is None:
-        raise Http404(_("This host does not exist."))
+        raise Missing(_("This host does not exist."))
     check(user, action, host=host, object_id=str(host.id), object_name=host.name)
     return host

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import structlog
 from django.core.exceptions import BadRequest
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template import loader
 from django.utils.functional import Promise
 from django.utils.html import escape
@@ -21,6 +21,10 @@ logger = structlog.get_logger(__name__)
 
 class BadInput(BadRequest):
     """Input that no form of ours could have sent; its sentence is for people. Answered with 400."""
+
+
+class Missing(Http404):
+    """What is not here, or not for this person; its sentence is for people, and the same in both cases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +145,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404: it is not here, or not for this person; the two look the same."""
-    del exception  # its sentence names models and patterns
+    # Django's own sentences name models and patterns; only ours are for people.
+    said = _sentence(exception) if isinstance(exception, Missing) else ""
     return answer(
         request,
         Problem(
             status=404,
             code="not_found",
             title=_("There is nothing here"),
-            message=_("What you are looking for does not exist, was removed, or is not yours to see."),
+            message=said or _("What you are looking for does not exist, was removed, or is not yours to see."),
             next_step=_("Check the address, or look for it with the search at the top."),
         ),
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.http import Http404
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
+from console.lib.problems import Missing
 from console.operations.models import Operation, OperationQuerySet
 from console.rbac.access import check
 
@@ -22,13 +22,13 @@ def access_operations(user: User) -> OperationQuerySet:
 def access_operation(user: User, operation_id: UUID, action: str) -> Operation:
     """Return the operation for ``user`` to do ``action`` with.
 
-    Raises ``Http404`` when he may not know of it or it is not there, ``Refused`` when he may see it and not act.
+    Raises ``Missing`` when he may not know of it or it is not there, ``Refused`` when he may see it and not act.
     Whoever repeats it must be allowed to do what it does.
     """
     found = Operation.objects.visible_to(user).select_related("host", "actor").filter(pk=operation_id)
     operation = found.defer("arguments").first()
     if operation is None:
-        raise Http404(_("This operation does not exist."))
+        raise Missing(_("This operation does not exist."))
     actions = (action, operation.kind) if action == "operation.retry" else (action,)
     for each in actions:
         check(

@@ -85,9 +85,10 @@ def test_one_that_does_not_exist_stops_them_all_and_none_is_named(
 ) -> None:
     ids = [*map(key, three), f"{three[0].host_id}/{'0' * 64}"]
 
-    answer = client_of(alice).post("/containers/bulk/remove/", {"ids": ids})
+    answer = client_of(alice).post("/containers/bulk/remove/?q=nothing-like-it&sort=name", {"ids": ids}, follow=True)
 
-    assert answer.status_code == 404
+    assert answer.redirect_chain == [("/containers/?q=nothing-like-it&sort=name", 302)]
+    assert "At least one of these containers does not exist any more" in answer.content.decode()
     assert "web-1" not in answer.content.decode()
     assert engine.calls == []
     assert not Operation.objects.exists()

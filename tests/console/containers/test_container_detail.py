@@ -179,7 +179,9 @@ def test_activity_holds_operations_and_the_record(
 def test_one_that_nobody_ever_saw_is_not_found(alice: User, client_of: ClientOf, container: ObservedContainer) -> None:
     for tab in TABS:
         url = url_of(container, tab).replace(container.container_id, "f" * 64)
-        assert client_of(alice).get(url).status_code == 404
+        answer = client_of(alice).get(url)
+        assert answer.status_code == 404
+        assert "This container does not exist." in answer.content.decode()
 
 
 def test_a_refusal_does_not_make_a_container_known(

@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.console.lib.trouble
 KINDS = [
     ("bug", 500),
     ("nothing", 404),
+    ("missing", 404),
     ("refused", 403),
     ("malformed", 400),
     ("bad-input", 400),
@@ -78,6 +79,7 @@ def test_our_own_sentence_is_shown_and_djangos_is_not(visitor: Client) -> None:
         return str(visitor.get(f"/trouble/{kind}/", HTTP_ACCEPT="application/json").json()["message"])
 
     assert message("bad-input") == "The field <i>name</i> holds a NUL character."
+    assert message("missing") == "This <i>name</i> does not exist."
     assert "internal words" not in message("malformed")
     assert "Container matches" not in message("nothing")
 

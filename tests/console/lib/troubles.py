@@ -8,7 +8,7 @@ from django.urls import path
 
 from console import gateway
 from console.lib.crypto import Undecryptable
-from console.lib.problems import BadInput
+from console.lib.problems import BadInput, Missing
 from console.urls import handler400, handler403, handler404, handler429, handler500
 from console.urls import urlpatterns as all_of_ours
 
@@ -18,6 +18,7 @@ __all__ = ["handler400", "handler403", "handler404", "handler429", "handler500",
 TROUBLES: dict[str, Exception] = {
     "bug": RuntimeError("password=hunter2 <b>inside</b>"),
     "nothing": Http404("no Container matches the given query"),
+    "missing": Missing("This <i>name</i> does not exist."),
     "refused": PermissionDenied(),
     "malformed": SuspiciousOperation("internal words"),
     "bad-input": BadInput("The field <i>name</i> holds a NUL character."),

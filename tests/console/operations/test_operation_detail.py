@@ -81,9 +81,11 @@ def test_what_does_not_exist_and_what_is_not_yours_look_the_same(
     operation: Operation, charlie: User, client_of: SignIn
 ) -> None:
     client = client_of(charlie)
-    hidden = client.get(reverse("operation-detail", args=[operation.pk]))
-    missing = client.get(reverse("operation-detail", args=["00000000-0000-4000-8000-000000000000"]))
+    json = {"Accept": "application/json"}
+    hidden = client.get(reverse("operation-detail", args=[operation.pk]), headers=json)
+    missing = client.get(reverse("operation-detail", args=["00000000-0000-4000-8000-000000000000"]), headers=json)
     assert hidden.status_code == missing.status_code == 404
+    assert hidden.json()["message"] == missing.json()["message"] == "This operation does not exist."
 
 
 @pytest.mark.parametrize("name", ["operation-detail", "operation-panel"])
