@@ -191,6 +191,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.middleware.SignedIn",
     "console.audit.middleware.Refusals",
+    "console.lib.middleware.WrongMethods",
     "console.lib.middleware.BackendErrors",
 ]
 

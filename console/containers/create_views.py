@@ -117,10 +117,10 @@ def _earlier(user: User, text: str) -> Operation:
     try:
         operation_id = UUID(text)
     except ValueError as error:
-        raise Http404(_("This operation does not exist.")) from error
+        raise Missing(_("This operation does not exist.")) from error
     operation = access_operation(user, operation_id, "operation.view")
     if operation.kind != "container.create":
-        raise Http404(_("This operation does not exist."))
+        raise Missing(_("This operation does not exist."))
     return operation
 
 

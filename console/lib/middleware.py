@@ -1,4 +1,4 @@
-"""Headers that every answer carries, and the one table from engine errors to answers."""
+"""Headers that every answer carries, answers to the wrong method, and the one table from engine errors to answers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.http.request import split_domain_port
 from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -87,6 +88,38 @@ class LocalProbes:
         if request.path in ("/healthz", "/readyz") and name in settings.LOOPBACK_HOSTS:
             request.META["HTTP_HOST"] = urlsplit(settings.PUBLIC_URL).netloc
         return self.get_response(request)
+
+
+class WrongMethods:
+    """Says in words that an address takes another method; whoever only reloads a form's answer is led to its page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        if request.method in ("GET", "HEAD") and problems.wants_page(request):
+            # A form's answer leaves its address in the browser, which asks for it again when the page is reloaded.
+            return HttpResponseRedirect(_page_above(request))
+        answer = problems.wrong_method(request, allowed=response.headers["Allow"])
+        answer.headers["Allow"] = response.headers["Allow"]
+        return answer
+
+
+def _page_above(request: HttpRequest) -> str:
+    """Return the nearest address above that leads somewhere, narrowed as the present one is."""
+    path = request.path_info.rstrip("/")
+    while path:
+        path = path.rpartition("/")[0]
+        try:
+            resolve(f"{path}/")
+        except Resolver404:
+            continue
+        break
+    query = request.META.get("QUERY_STRING", "")
+    return f"{path}/?{query}" if query else f"{path}/"
 
 
 #: Most specific first: status, what happened, what to do next. The engine's own sentence is shown between the two.

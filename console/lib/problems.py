@@ -54,6 +54,13 @@ def wants_fragment(request: HttpRequest) -> bool:
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Boosted") != "true"
 
 
+def wants_page(request: HttpRequest) -> bool:
+    """Whether a person's browser asks for a whole page."""
+    return not wants_fragment(request) and (
+        "text/html" in request.headers.get("Accept", "") or request.headers.get("HX-Boosted") == "true"
+    )
+
+
 def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
     """Return ``problem`` in the shape that ``request`` asks for."""
     if wants_json(request):
@@ -155,6 +162,21 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
             title=_("There is nothing here"),
             message=said or _("What you are looking for does not exist, was removed, or is not yours to see."),
             next_step=_("Check the address, or look for it with the search at the top."),
+        ),
+    )
+
+
+def wrong_method(request: HttpRequest, *, allowed: str) -> HttpResponse:
+    """405: the address is right, what was asked of it is not."""
+    return answer(
+        request,
+        Problem(
+            status=405,
+            code="wrong_method",
+            title=_("This address does not work that way"),
+            message=_("It was asked with %(method)s and only knows %(allowed)s, so nothing was done.")
+            % {"method": request.method, "allowed": allowed},
+            next_step=_("Do it from the page that has the button or the form for it."),
         ),
     )
 

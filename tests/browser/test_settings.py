@@ -81,6 +81,26 @@ def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(
     sign_in(other, *admin)
 
 
+def test_a_reload_or_another_language_after_a_mistake_shows_the_settings_again(page: Page) -> None:
+    section = page.get_by_role("region", name="Password")
+    main = page.get_by_role("main")
+
+    change_password(page, current="something else", wanted=NEXT_PASSWORD)
+    expect(section.locator(".form-field-errors")).to_contain_text("not your present password")
+    page.reload()
+    expect(section.get_by_role("button", name="Change password")).to_be_visible()
+    expect(section.locator(".form-field-errors")).to_have_count(0)
+
+    change_password(page, current="something else", wanted=NEXT_PASSWORD)
+    expect(section.locator(".form-field-errors")).to_contain_text("not your present password")
+    with page.expect_navigation():
+        main.get_by_role("button", name="한국어").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("설정")
+    with page.expect_navigation():
+        main.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
+
+
 def test_a_session_that_is_ended_elsewhere_ends(
     page: Page, open_page: Callable[..., Page], admin: tuple[str, str]
 ) -> None:
