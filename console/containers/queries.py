@@ -322,15 +322,16 @@ def facet(user: User, parameters: ListParameters, name: str, *, find: str = "") 
     containers = filtered(user, parameters, without=name)
     chosen: tuple[str, ...] = getattr(parameters, name)
     counts, labels = _FACET_COUNTS[name](containers, find.replace("\0", "").strip().lower()[:100])
-    ordered = sorted(counts, key=lambda value: (value not in chosen, -counts[value], labels.get(value, value)))
     for value in chosen:
         if value not in counts and not find:
-            counts[value] = 0
-            ordered.insert(0, value)
+            # It is none of the most frequent.
+            alone: dict[str, Any] = {name: (value,)}
+            counts[value] = filtered(user, replace(parameters, **alone)).count()
             if name == "host":
                 labels |= {
                     str(host.pk): host.name for host in Host.objects.visible_to(user).filter(pk=value).only("name")
                 }
+    ordered = sorted(counts, key=lambda value: (value not in chosen, -counts[value], labels.get(value, value)))
     size = max(FACET_SIZE, len(chosen))
     return Facet(
         name=name,

@@ -299,6 +299,21 @@ def test_a_chosen_value_stays_visible_without_a_match(alice: User, client_of: Cl
     assert "gone:1" in page
 
 
+@pytest.mark.parametrize(
+    ("facet", "chosen", "count"), [("image", "rare:1", 1), ("label", "app=rare", 1), ("label", "app", 61)]
+)
+def test_a_chosen_value_that_is_rare_is_counted_too(
+    alice: User, client_of: ClientOf, observe: Observe, facet: str, chosen: str, count: int
+) -> None:
+    for number in range(60):
+        observe(f"web-{number}", image=f"app-{number // 2}:1", labels={"app": f"a{number // 2}"})
+    observe("odd-1", image="rare:1", labels={"app": "rare"})
+
+    page = client_of(alice).get(f"/containers/facets/{facet}/", {facet: chosen}).content.decode()
+
+    assert f'<bdi>{chosen}</bdi></span><span class="count">{count}</span>' in page
+
+
 def test_a_row_looks_closer_without_asking_the_engine(
     alice: User, client_of: ClientOf, observe: Observe, engine: FakeEngine
 ) -> None:
