@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -12,12 +12,13 @@ from uuid import UUID
 from django.db.models import Case, Count, IntegerField, Max, QuerySet, When
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from console.accounts.models import User
-from console.lib.templatetags.components import human_size
+from console.lib.templatetags.components import human_size, time_words
 from console.operations.access import access_operations
 from console.operations.models import Operation, OperationQuerySet, OperationState
 from console.operations.registry import find
@@ -140,6 +141,8 @@ class Row:
     detail: str
     seconds: float | None
     duration: str
+    #: How long it has gone on, or waited, by now; ``None`` once it has ended.
+    elapsed: timedelta | None
     is_mine: bool
     #: Whether it went on for longer than its view waited, so that nobody was told how it ended.
     is_news: bool
@@ -250,6 +253,7 @@ def operation_row(operation: Operation, *, user: User) -> Row:
         detail=detail_of(operation),
         seconds=seconds,
         duration=duration_words(seconds),
+        elapsed=None if operation.is_ended else timezone.now() - (operation.started_at or operation.created_at),
         is_mine=operation.actor_id == user.pk,
         is_news=since_asked > PATIENCE,
     )
@@ -280,12 +284,7 @@ def duration_words(seconds: float | None) -> str:
         return ""
     if seconds < 10:
         return _("%(seconds)s s") % {"seconds": f"{max(seconds, 0):.1f}"}
-    if seconds < 60:
-        return _("%(seconds)s s") % {"seconds": round(seconds)}
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
-    return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
+    return time_words(round(seconds))
 
 
 def object_url(operation: Operation) -> str:

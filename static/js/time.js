@@ -1,10 +1,11 @@
-// Relative times that tick; the absolute time is their title.
+// Times that tick: how long ago something was, with the absolute time as title, and how long something goes on.
 
 import { onSwap } from "./swaps.js";
 
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 const absolute = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+const counted = new WeakMap(); // element -> {from, since}: what the server counted, and when it came
 const UNITS = [
   ["year", 31557600],
   ["month", 2629800],
@@ -61,9 +62,47 @@ function tick(root) {
   }
 }
 
-/** Keep every <time data-relative> of the page right. */
+// The words of time_words in console/lib/templatetags/components.py.
+function lasting(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 1) {
+    return interpolate(gettext("%s s"), [seconds]);
+  }
+  if (minutes < 60) {
+    return interpolate(gettext("%(minutes)s min %(seconds)s s"), { minutes, seconds: seconds % 60 }, true);
+  }
+  return interpolate(gettext("%(hours)s h %(minutes)s min"), { hours: Math.floor(minutes / 60), minutes: minutes % 60 }, true);
+}
+
+// The server says how much has passed; from there the browser counts, so that two clocks need not agree.
+function count(root) {
+  const now = performance.now();
+  for (const shown of root.querySelectorAll("time[data-elapsed]")) {
+    const from = shown.dataset.elapsed;
+    let start = counted.get(shown);
+    if (start?.from !== from) {
+      start = { from, since: now };
+      counted.set(shown, start);
+    }
+    const words = lasting(Number(from) + Math.floor((now - start.since) / 1000));
+    // The text node itself: who watches for new elements is not woken every second.
+    if (shown.firstChild.data !== words) {
+      shown.firstChild.data = words;
+    }
+  }
+}
+
+/** Keep every <time data-relative> and <time data-elapsed> of the page right. */
 export function startTime() {
-  onSwap((root) => tick(root.parentElement ?? root));
+  onSwap((root) => {
+    tick(root.parentElement ?? root);
+    count(root.parentElement ?? root);
+  });
+  setInterval(() => {
+    if (!document.hidden) {
+      count(document);
+    }
+  }, 1000);
   setInterval(() => {
     if (!document.hidden) {
       tick(document);

@@ -1,12 +1,13 @@
 """The pieces pages are made of.
 
-Rows of lists use `icon`, `state_badge`, `badge`, `reltime` and `filesize` only: those render no template of their own.
+Rows of lists use `icon`, `state_badge`, `badge`, `reltime`, `elapsed` and `filesize` only: those render no template of
+their own.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
 
@@ -114,6 +115,25 @@ def reltime(value: datetime | None, *, empty: Text = "—") -> SafeString:
         formats.date_format(timezone.localtime(value), "DATETIME_FORMAT"),
         words,
     )
+
+
+@register.simple_tag
+def elapsed(duration: timedelta) -> SafeString:
+    """Show how long something has gone on by now; the browser counts on from there, by its own clock."""
+    seconds = max(0, int(duration.total_seconds()))
+    return format_html(
+        '<time class="num nowrap" datetime="PT{}S" data-elapsed="{}">{}</time>', seconds, seconds, time_words(seconds)
+    )
+
+
+def time_words(seconds: int) -> str:
+    """Return a length of time as people say it. static/js/time.js says it in the same words."""
+    if seconds < 60:
+        return _("%(seconds)s s") % {"seconds": seconds}
+    minutes, rest = divmod(seconds, 60)
+    if minutes < 60:
+        return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+    return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
 
 
 @register.simple_tag

@@ -101,6 +101,15 @@ def test_times_are_relative_with_the_absolute_on_hover(ago: timedelta, words: st
     assert "title=" in shown
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (7.9, "7 s"), (59, "59 s"), (187, "3 min 7 s"), (7_380, "2 h 3 min")]
+)
+def test_what_goes_on_is_counted_in_whole_seconds_for_the_browser_to_go_on_from(seconds: float, words: str) -> None:
+    shown = render("{% elapsed duration %}", duration=timedelta(seconds=seconds))
+    assert f">{words}</time>" in shown
+    assert f'data-elapsed="{max(0, int(seconds))}"' in shown
+
+
 @pytest.mark.parametrize(("value", "level"), [(10, "normal"), (75, "raised"), (90, "high"), (250, "high")])
 def test_a_meter_warns_before_the_limit(value: int, level: str) -> None:
     shown = render("{% meter value=value label='Memory' %}", value=value)

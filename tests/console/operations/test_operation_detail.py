@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.test import Client
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
-from console.operations import worker
+from console.operations import queries, worker
 from console.operations.errors import Reason
 from console.operations.models import Operation, OperationState
 from tests.console.operations.conftest import Ask
@@ -41,6 +42,16 @@ def running(ask: Ask) -> Operation:
     return operation
 
 
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let the pages of operations be made a while after a moment, exactly."""
+
+    def pass_(moment: datetime, **length: int) -> None:
+        monkeypatch.setattr(queries, "timezone", SimpleNamespace(now=lambda: moment + timedelta(**length)))
+
+    return pass_
+
+
 @pytest.mark.parametrize("name", ["operation-detail", "operation-panel"])
 def test_progress_is_shown_layer_by_layer_in_bytes(
     running: Operation, alice: User, client_of: SignIn, name: str
@@ -54,6 +65,37 @@ def test_progress_is_shown_layer_by_layer_in_bytes(
     assert "&lt;b&gt;two&lt;/b&gt;" in text
     assert "<b>two</b>" not in text
     assert reverse("operation-cancel", args=[running.pk]) in text
+
+
+@pytest.mark.parametrize("name", ["operation-detail", "operation-panel", "operation-indicator", "activity"])
+def test_what_goes_on_says_for_how_long(
+    running: Operation, alice: User, client_of: SignIn, pass_time: Callable[..., None], name: str
+) -> None:
+    pass_time(running.started_at, minutes=3, seconds=7)
+    url = reverse(name, args=[running.pk] if name in ("operation-detail", "operation-panel") else [])
+
+    text = client_of(alice).get(url).content.decode()
+
+    assert text.count('data-elapsed="187"') == 1
+    assert "3 min 7 s" in text
+
+
+def test_what_waits_says_for_how_long_and_what_ended_counts_no_more(
+    ask: Ask, alice: User, client_of: SignIn, pass_time: Callable[..., None]
+) -> None:
+    operation = ask()
+    client = client_of(alice)
+    url = reverse("operation-detail", args=[operation.pk])
+    pass_time(operation.created_at, seconds=40)
+    assert 'data-elapsed="40"' in client.get(url).content.decode()
+
+    now = timezone.now()
+    Operation.objects.filter(pk=operation.pk).update(
+        state=OperationState.SUCCEEDED, started_at=now - timedelta(seconds=30), ended_at=now
+    )
+    text = client.get(url).content.decode()
+    assert "Took 30 s." in text
+    assert "data-elapsed" not in text
 
 
 def test_a_failure_shows_cause_and_next_step(ask: Ask, alice: User, client_of: SignIn) -> None:

@@ -1,0 +1,28 @@
+"""Times on a page go on by themselves, without asking the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+
+def test_what_goes_on_is_counted_by_the_browser_and_anew_with_each_answer(signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    page.clock.install()
+    page.goto("/activity/")
+    page.evaluate(
+        """document.getElementById("main").insertAdjacentHTML(
+            "beforeend", '<time id="going-on" data-elapsed="57">57 s</time>')"""
+    )
+    shown = page.locator("#going-on")
+
+    page.clock.run_for(2_000)
+    expect(shown).to_have_text("58 s")
+    page.clock.fast_forward(65_000)
+    expect(shown).to_have_text("2 min 3 s")
+    page.clock.fast_forward(3_600_000)
+    expect(shown).to_have_text("1 h 2 min")
+    shown.evaluate("shown => shown.dataset.elapsed = 5")
+    page.clock.run_for(3_000)
+    expect(shown).to_have_text("7 s")
