@@ -6,21 +6,18 @@ import ipaddress
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.accounts.models import User
 from console.containers.specs import RESERVED_PREFIX
-from console.containers.states import STATE_LABELS, UNHEALTHY, UNHEALTHY_LABEL, age_text, state_badge
+from console.containers.states import STATE_LABELS, UNHEALTHY, UNHEALTHY_LABEL, state_badge
 from console.gateway import ContainerState, Health
 from console.hosts.models import Host, HostState
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedLabel
@@ -203,7 +200,6 @@ def container_row(container: ObservedContainer, *, address: str) -> dict[str, An
 
 def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, Any]]:
     """Return rows as the template wants them: plain values, nothing to look up, nothing to compute."""
-    now = timezone.now()
     found = list(found)
     hosts = {
         host.pk: host
@@ -220,7 +216,6 @@ def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, 
         badge, label = badges[key]
         state = row["state"]
         active = state in ("running", "restarting", "paused")
-        created_at: datetime = row["created_at"]
         shaped.append(
             {
                 "key": f"{row['host_id']}/{row['container_id']}",
@@ -242,19 +237,12 @@ def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, 
                 "host": host.name,
                 "host_id": row["host_id"],
                 "stale": not host.is_reachable,
-                "seen": _seen(host, now=now) if not host.is_reachable else "",
+                "seen_at": None if host.is_reachable else host.seen_at,
                 "ports": port_links(row["ports"], host_address=address_of(host, address=address)),
-                "age": age_text(created_at, now=now),
-                "created": f"{timezone.localtime(created_at):%Y-%m-%d %H:%M}",
+                "created_at": row["created_at"],
             }
         )
     return shaped
-
-
-def _seen(host: Host, *, now: datetime) -> str:
-    if host.seen_at is None:
-        return _("stale")
-    return _("seen %(age)s ago") % {"age": age_text(host.seen_at, now=now)}
 
 
 def address_of(host: Host, *, address: str) -> str:

@@ -1,9 +1,8 @@
-"""States, exit codes and ages in words for people."""
+"""States and exit codes in words for people."""
 
 from __future__ import annotations
 
 import signal
-from datetime import datetime
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -75,17 +74,3 @@ def exit_words(exit_code: int | None, *, oom_killed: bool = False) -> str:
             name = str(exit_code - 128)
         return _("It was ended by the signal %(signal)s (exit code %(code)s).") % {"signal": name, "code": exit_code}
     return _("It ended with the exit code %(code)s; its log says more.") % {"code": exit_code}
-
-
-def age_text(moment: datetime, *, now: datetime) -> str:
-    """Return how long ago ``moment`` was, short: ``5 min``, ``3 h``, ``12 d``."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    if seconds < 60:
-        return _("%(count)s s") % {"count": seconds}
-    if seconds < 3600:
-        return _("%(count)s min") % {"count": seconds // 60}
-    if seconds < 2 * 86_400:
-        return _("%(count)s h") % {"count": seconds // 3600}
-    if seconds < 730 * 86_400:
-        return _("%(count)s d") % {"count": seconds // 86_400}
-    return _("%(count)s y") % {"count": seconds // (365 * 86_400)}

@@ -26,6 +26,24 @@ export function ago(moment, now = Date.now()) {
   return gettext("just now");
 }
 
+// The words of age_words in console/lib/templatetags/components.py.
+function inShort(moment) {
+  const seconds = Math.max(0, Math.floor((Date.now() - moment) / 1000));
+  if (seconds < 60) {
+    return interpolate(gettext("%s s"), [seconds]);
+  }
+  if (seconds < 3600) {
+    return interpolate(gettext("%s min"), [Math.floor(seconds / 60)]);
+  }
+  if (seconds < 2 * 86400) {
+    return interpolate(gettext("%s h"), [Math.floor(seconds / 3600)]);
+  }
+  if (seconds < 730 * 86400) {
+    return interpolate(gettext("%s d"), [Math.floor(seconds / 86400)]);
+  }
+  return interpolate(gettext("%s y"), [Math.floor(seconds / (365 * 86400))]);
+}
+
 /** Return `moment` in full, in the reader's own time. */
 export function inFull(moment) {
   return absolute.format(moment);
@@ -51,7 +69,7 @@ function tick(root) {
     if (Number.isNaN(moment)) {
       continue;
     }
-    const words = ago(moment);
+    const words = shown.dataset.relative === "short" ? inShort(moment) : ago(moment);
     if (shown.textContent !== words) {
       shown.textContent = words;
     }

@@ -1,7 +1,7 @@
 """The pieces pages are made of.
 
-Rows of lists use `icon`, `state_badge`, `badge`, `reltime`, `elapsed` and `filesize` only: those render no template of
-their own.
+Rows of lists use `icon`, `state_badge`, `badge`, `reltime`, `age`, `elapsed` and `filesize` only: those render no
+template of their own.
 """
 
 from __future__ import annotations
@@ -115,6 +115,31 @@ def reltime(value: datetime | None, *, empty: Text = "—") -> SafeString:
         formats.date_format(timezone.localtime(value), "DATETIME_FORMAT"),
         words,
     )
+
+
+@register.simple_tag
+def age(value: datetime) -> SafeString:
+    """Show in short how long ago ``value`` was; the absolute time on hover. The browser keeps it ticking."""
+    return format_html(
+        '<time datetime="{}" data-relative="short" title="{}">{}</time>',
+        value.isoformat(),
+        f"{timezone.localtime(value):%Y-%m-%d %H:%M %Z}",
+        age_words(value, now=timezone.now()),
+    )
+
+
+def age_words(moment: datetime, *, now: datetime) -> str:
+    """Return how long ago ``moment`` was: ``5 min``, ``3 h``, ``12 d``. static/js/time.js says it in the same words."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    if seconds < 60:
+        return _("%(count)s s") % {"count": seconds}
+    if seconds < 3600:
+        return _("%(count)s min") % {"count": seconds // 60}
+    if seconds < 2 * 86_400:
+        return _("%(count)s h") % {"count": seconds // 3600}
+    if seconds < 730 * 86_400:
+        return _("%(count)s d") % {"count": seconds // 86_400}
+    return _("%(count)s y") % {"count": seconds // (365 * 86_400)}
 
 
 @register.simple_tag

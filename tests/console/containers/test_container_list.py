@@ -215,7 +215,7 @@ def test_rows_of_a_host_that_does_not_answer_stay_and_are_marked(
 
     assert names(page) == ["web-1"]
     assert "data-stale" in page
-    assert "seen 7 min ago" in page
+    assert re.search(r'seen <time datetime="[^"]+" data-relative="short"[^>]*>7 min</time> ago', page)
     assert "harbour does not answer" in page
     assert engine.calls == []
 

@@ -102,6 +102,25 @@ def test_times_are_relative_with_the_absolute_on_hover(ago: timedelta, words: st
 
 
 @pytest.mark.parametrize(
+    ("length", "words"),
+    [
+        (timedelta(seconds=-5), "0 s"),
+        (timedelta(minutes=3, seconds=20), "3 min"),
+        (timedelta(hours=47, minutes=5), "47 h"),
+        (timedelta(days=12, minutes=5), "12 d"),
+        (timedelta(days=800), "2 y"),
+    ],
+)
+def test_ages_are_short_and_say_the_moment_with_its_zone(length: timedelta, words: str) -> None:
+    moment = timezone.now() - length
+    shown = render("{% age moment %}", moment=moment)
+    assert f">{words}</time>" in shown
+    assert f'datetime="{moment.isoformat()}"' in shown
+    assert 'data-relative="short"' in shown
+    assert 'UTC"' in shown
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"), [(-1, "0 s"), (7.9, "7 s"), (59, "59 s"), (187, "3 min 7 s"), (7_380, "2 h 3 min")]
 )
 def test_what_goes_on_is_counted_in_whole_seconds_for_the_browser_to_go_on_from(seconds: float, words: str) -> None:
