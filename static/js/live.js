@@ -106,6 +106,9 @@ async function ask(part) {
     location.assign(answer.headers.get("HX-Redirect"));
     return null;
   }
+  if (answer.status === 404) {
+    return { isGone: true };
+  }
   if (!answer.ok) {
     return null;
   }
@@ -120,7 +123,7 @@ function apply(part, fresh) {
     hold(part);
     return;
   }
-  if (isUnderPointer(part) && !isSameOrder(part, fresh)) {
+  if (!fresh.isGone && isUnderPointer(part) && !isSameOrder(part, fresh)) {
     // Rows may tell their news, but none appears, leaves or moves.
     const incoming = rowsOf(fresh.nodes);
     for (const row of rowsOf([part])) {
@@ -135,9 +138,35 @@ function apply(part, fresh) {
     return;
   }
   release(part);
+  show(part, fresh);
+}
+
+function show(part, fresh) {
+  if (fresh.isGone) {
+    bury(part);
+    return;
+  }
   morph(part, fresh.nodes, fresh.style);
   htmx.process(part);
   swapped(part);
+}
+
+// What the page is about exists no more: what made sense only while it did leaves, and the page says so.
+function bury(part) {
+  const main = part.closest("main");
+  const words = main?.querySelector("template[data-gone]");
+  if (!words) {
+    return;
+  }
+  const hadFocus = main.contains(document.activeElement);
+  main.querySelectorAll(".page-actions, [data-while-it-exists]").forEach((stale) => stale.remove());
+  main.querySelectorAll("[data-live]").forEach((last) => last.removeAttribute("data-live"));
+  words.replaceWith(words.content.cloneNode(true));
+  if (hadFocus && !main.contains(document.activeElement)) {
+    main.querySelector("h1").focus({ preventScroll: true });
+  }
+  htmx.process(main);
+  swapped(main);
 }
 
 function rowsOf(nodes) {
@@ -198,9 +227,7 @@ function showChip(part) {
     release(part);
     const fresh = await ask(part);
     if (fresh && part.isConnected) {
-      morph(part, fresh.nodes, fresh.style);
-      htmx.process(part);
-      swapped(part);
+      show(part, fresh);
     }
   });
   document.body.append(chip);

@@ -222,4 +222,27 @@ def test_two_tabs_that_want_opposite_things_both_end_in_the_truth(
         expect(state_of(page)).to_have_text(re.compile(truth))
     console.engine.remove("tug")
     for page in (one, other):
-        expect(page.get_by_role("main")).to_contain_text(re.compile("no longer|gone|removed", re.IGNORECASE))
+        gone = page.get_by_role("alert").filter(has_text="no longer exists")
+        expect(gone.locator(".callout-title")).to_have_text("This container no longer exists.")
+        expect(page.get_by_role("heading", level=1)).to_have_text("tug")
+        main = page.get_by_role("main")
+        expect(main.get_by_role("button", name=re.compile("Start|Stop|Restart|More actions"))).to_have_count(0)
+        expect(main).not_to_contain_text(truth)
+        gone.get_by_role("link", name="Go to the list of containers").click()
+        page.wait_for_url("**/containers/")
+
+
+def test_a_log_stays_to_be_read_when_its_container_is_removed_elsewhere(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("last-words", "sh", "-c", "echo the pumps have stopped; sleep 1000")
+    page = signed_in()
+    open_container(page, "last-words", tab="Logs")
+    log = page.get_by_role("log")
+    expect(log).to_contain_text("the pumps have stopped")
+
+    console.engine.remove("last-words")
+
+    expect(page.get_by_role("alert")).to_contain_text("This container no longer exists.")
+    expect(log).to_contain_text("the pumps have stopped")
+    expect(page.get_by_role("navigation", name="Parts of this container")).to_have_count(0)
