@@ -270,7 +270,11 @@ class TerminalView {
       this.tty = frame.tty;
       this.terminal.options.convertEol = !frame.tty;
       this.setState("live");
-      this.focus();
+      // It may have begun because somebody else started the container, while this reader types elsewhere.
+      const typing = document.activeElement?.closest("input, textarea, select");
+      if (!typing || this.root.contains(typing)) {
+        this.focus();
+      }
     } else if (frame.type === "exit") {
       this.ending = { exit: frame.code };
     } else if (frame.type === "choose") {

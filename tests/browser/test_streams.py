@@ -158,3 +158,16 @@ def test_figures_are_drawn_and_told_in_numbers(console: Console, signed_in: Call
     expect(page.locator("[data-value=memory]")).to_contain_text(re.compile(r"\d"))
     expect(page.locator(".charts canvas")).to_have_count(4)
     console.engine.remove("busy")
+
+
+def test_figures_appear_by_themselves_once_the_container_runs(console: Console, signed_in: Callable[..., Page]) -> None:
+    console.engine.run("idle", start=False)
+    page = signed_in()
+    open_container(page, "idle", tab="Stats")
+    expect(page.locator("#stats-tab")).to_contain_text("This container is not running")
+
+    page.locator("#container-header").get_by_role("button", name="Start").click()
+
+    expect(page.locator("[data-value=memory]")).to_contain_text(re.compile(r"\d"))
+    expect(page.locator(".charts canvas")).to_have_count(4)
+    console.engine.remove("idle")

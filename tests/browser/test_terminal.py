@@ -229,3 +229,39 @@ def test_a_container_that_stops_ends_its_terminal_in_words(console: Console, sig
 
     expect(page.locator(".stream-notice")).to_contain_text(re.compile("ended"))
     console.engine.remove("sinks")
+
+
+def test_a_container_is_started_from_its_terminals_tab_and_the_terminal_opens_there(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("asleep", start=False)
+    page = signed_in()
+    open_container(page, "asleep", tab="Terminal")
+    waiting = page.locator("#terminal-tab")
+    expect(waiting).to_contain_text("This container is not running")
+
+    waiting.get_by_role("button", name="Start").click()
+
+    expect(page.locator(".terminal .stream-state")).to_have_attribute("data-state", "live")
+    expect(page.locator("#terminal-tab textarea")).to_be_focused()
+    assert page.url.endswith("/terminal/")
+    console.engine.remove("asleep")
+
+
+def test_a_terminal_that_opens_by_itself_takes_no_focus_from_who_types_elsewhere(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("woken", start=False)
+    page = signed_in()
+    open_container(page, "woken", tab="Logs")
+    page.get_by_role("button", name="Move to dock").click()
+    page.get_by_role("navigation", name="Parts of this container").get_by_role("link", name="Terminal").click()
+    expect(page.locator("#terminal-tab")).to_contain_text("This container is not running")
+    field = page.get_by_role("region", name="Dock").get_by_role("searchbox")
+    field.fill("ice")
+
+    console.engine.call("POST", "/containers/woken/start")
+
+    expect(page.locator(".terminal .stream-state")).to_have_attribute("data-state", "live")
+    expect(field).to_be_focused()
+    console.engine.remove("woken")
