@@ -453,6 +453,14 @@ export const dock = {
       tab.button.dataset.status = state;
     }
   },
+  /** Let the page be seen again; the focus stays where it is. */
+  makeRoom() {
+    if (mode === "maximised") {
+      mode = "open";
+      layout();
+      save();
+    }
+  },
   /** Remember what the tabs would say of themselves now. */
   save,
 };

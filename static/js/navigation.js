@@ -1,6 +1,7 @@
 // Visits inside the console: only #main is replaced, so the dock and its streams live on.
 
 import { announce } from "./announce.js";
+import { dock } from "./dock.js";
 import { csrfToken } from "./elements.js";
 import { toast } from "./toast.js";
 
@@ -65,12 +66,17 @@ function showCurrentTab() {
   }
 }
 
+const isSamePage = () => new URL(from).pathname === location.pathname;
+
 function arrive(source) {
   markCurrent();
   showCurrentTab();
   const main = document.getElementById("main");
-  const samePage = new URL(from).pathname === location.pathname;
+  const samePage = isSamePage();
   from = location.href;
+  if (!samePage) {
+    dock.makeRoom();
+  }
   const errors = main.querySelector(".form-errors");
   if (errors) {
     errors.focus();
@@ -205,6 +211,9 @@ export function startNavigation() {
   });
   document.addEventListener("htmx:historyRestore", () => {
     endBar();
+    if (!isSamePage()) {
+      dock.makeRoom();
+    }
     from = location.href;
     markCurrent();
     showCurrentTab();

@@ -99,6 +99,24 @@ def test_the_dock_survives_visits_and_a_reload(page: Page) -> None:
     expect(dock).to_be_hidden()
 
 
+def test_a_visit_is_seen_though_the_dock_was_maximised(page: Page) -> None:
+    open_in_dock(page, "logs")
+    dock = page.get_by_role("region", name="Dock")
+    dock.get_by_role("button", name="Maximise the dock").click()
+    heading = page.locator("#main h1")
+    expect(heading).not_to_be_visible()
+
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Images").click()
+
+    expect(heading).to_have_text("Images")
+    expect(heading).to_be_visible()
+    expect(heading).to_be_focused()
+    dock.get_by_role("button", name="Maximise the dock").click()
+    page.go_back()
+    expect(heading).to_have_text("Containers")
+    expect(heading).to_be_visible()
+
+
 def test_the_keyboard_reaches_size_and_tabs_of_the_dock(page: Page) -> None:
     open_in_dock(page, "logs")
     dock = page.get_by_role("region", name="Dock")
