@@ -21,6 +21,8 @@ let chip = null;
 let chipPart = null;
 
 const all = () => [...document.querySelectorAll("[data-live]")];
+// What came last may have been the last: a part without topics is nobody's any more, but the browser's.
+const isLive = (part) => part.isConnected && part.hasAttribute("data-live");
 const isConnected = () => socket?.readyState === WebSocket.OPEN;
 
 function stateOf(part) {
@@ -65,7 +67,7 @@ function schedule(part) {
 
 async function refresh(part) {
   const state = stateOf(part);
-  if (!part.isConnected) {
+  if (!isLive(part)) {
     return;
   }
   if (document.hidden) {
@@ -81,7 +83,7 @@ async function refresh(part) {
   state.last = Date.now();
   try {
     const fresh = await ask(part);
-    if (fresh && part.isConnected) {
+    if (fresh && isLive(part)) {
       apply(part, fresh);
     }
   } catch (problem) {
@@ -91,7 +93,7 @@ async function refresh(part) {
     state.busy = false;
     state.last = Date.now();
   }
-  if (state.again && part.isConnected) {
+  if (state.again && isLive(part)) {
     schedule(part);
   }
 }
@@ -226,7 +228,7 @@ function showChip(part) {
   chip.addEventListener("click", async () => {
     release(part);
     const fresh = await ask(part);
-    if (fresh && part.isConnected) {
+    if (fresh && isLive(part)) {
       show(part, fresh);
     }
   });

@@ -239,13 +239,27 @@ def test_a_container_is_started_from_its_terminals_tab_and_the_terminal_opens_th
     open_container(page, "asleep", tab="Terminal")
     waiting = page.locator("#terminal-tab")
     expect(waiting).to_contain_text("This container is not running")
+    held: list[Route] = []
+    answers = re.compile("/containers/[^/]+/[^/]+/terminal/$")
+    page.route(answers, lambda route: held.append(route))
 
-    waiting.get_by_role("button", name="Start").click()
+    with page.expect_request(answers):
+        waiting.get_by_role("button", name="Start").click()
+    # More news while the tab is on its way: it must not be made anew over the terminal.
+    heading = page.get_by_role("heading", level=1)
+    console.engine.call("POST", "/containers/asleep/rename?name=drowsy")
+    expect(heading).to_have_text("drowsy")
+    page.unroute(answers)
+    held[0].continue_()
 
     expect(page.locator(".terminal .stream-state")).to_have_attribute("data-state", "live")
+    console.engine.call("POST", "/containers/drowsy/rename?name=awake")
+    expect(heading).to_have_text("awake")
     expect(page.locator("#terminal-tab textarea")).to_be_focused()
+    enter(page, "echo $((6*7)) bells")
+    expect(lines(page)).to_contain_text("42 bells")
     assert page.url.endswith("/terminal/")
-    console.engine.remove("asleep")
+    console.engine.remove("awake")
 
 
 def test_a_terminal_that_opens_by_itself_takes_no_focus_from_who_types_elsewhere(
