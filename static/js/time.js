@@ -5,7 +5,7 @@ import { onSwap } from "./swaps.js";
 const language = document.documentElement.lang || "en";
 const relative = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 const absolute = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
-const counted = new WeakMap(); // element -> {from, since}: what the server counted, and when it came
+const counted = new WeakMap(); // element -> {from, since, words}: what the server counted, when it came, what we wrote
 const UNITS = [
   ["year", 31557600],
   ["month", 2629800],
@@ -98,14 +98,15 @@ function count(root) {
   for (const shown of root.querySelectorAll("time[data-elapsed]")) {
     const from = shown.dataset.elapsed;
     let start = counted.get(shown);
-    if (start?.from !== from) {
+    // Words that are not ours came with a new answer, be its number that of the last one.
+    if (start?.from !== from || start.words !== shown.firstChild.data) {
       start = { from, since: now };
       counted.set(shown, start);
     }
-    const words = lasting(Number(from) + Math.floor((now - start.since) / 1000));
+    start.words = lasting(Number(from) + Math.floor((now - start.since) / 1000));
     // The text node itself: who watches for new elements is not woken every second.
-    if (shown.firstChild.data !== words) {
-      shown.firstChild.data = words;
+    if (shown.firstChild.data !== start.words) {
+      shown.firstChild.data = start.words;
     }
   }
 }

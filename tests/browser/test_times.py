@@ -50,3 +50,6 @@ def test_what_goes_on_is_counted_by_the_browser_and_anew_with_each_answer(signed
     shown.evaluate("shown => shown.dataset.elapsed = 5")
     page.clock.run_for(3_000)
     expect(shown).to_have_text("7 s")
+    shown.evaluate("shown => { shown.textContent = '5 s'; }")
+    page.clock.run_for(2_000)
+    expect(shown).to_have_text("6 s")
