@@ -365,7 +365,6 @@ class LogsView {
   reopen(changes) {
     Object.assign(this.params, changes);
     this.describeDownload();
-    this.disconnect();
     this.clear();
     this.connect();
   }
@@ -385,7 +384,11 @@ class LogsView {
 
   // The stream
 
+  // One at a time: whatever still waits or runs gives way.
   connect(since = null) {
+    clearTimeout(this.retry);
+    this.disconnect();
+    this.ended = false;
     this.setState("connecting");
     this.ended = false;
     // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
@@ -452,16 +455,20 @@ class LogsView {
       this.setState("connecting", gettext("Reconnecting…"));
       this.failures = (this.failures ?? 0) + 1;
       const pause = Math.min(15000, 500 * 2 ** this.failures) * (0.5 + Math.random());
-      this.retry = setTimeout(() => this.connect(this.lastTime()), pause);
+      this.connectAfter(pause);
     }
+  }
+
+  connectAfter(pause) {
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => this.connect(this.lastTime()), pause);
   }
 
   // A container that starts again goes on writing to the same log.
   onChange(topics) {
     if (this.ended && !this.isOver() && topics.includes(`container:${this.params.host}:${this.params.container}`)) {
       this.ended = false;
-      clearTimeout(this.retry);
-      this.retry = setTimeout(() => this.connect(this.lastTime()), 700);
+      this.connectAfter(700);
     }
   }
 

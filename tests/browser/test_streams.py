@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Console
 from tests.browser.pages import open_container
 
 TALKER = "i=0; while true; do i=$((i+1)); echo line-$i; sleep 0.05; done"
+#: Milliseconds after which a log that lost its stream has asked for another.
+RETRIED = 20_000
 NEWEST = """() => Math.max(
     ...document.querySelector(".logs-view").innerText.match(/line-(\\d+)/g).map((found) => +found.slice(5)))"""
 
@@ -145,6 +149,71 @@ def test_a_log_goes_on_when_the_container_starts_again(console: Console, signed_
     expect(page.locator(".logs .stream-state")).to_have_text("Following")
     page.wait_for_function("document.querySelector('.logs-view').innerText.match(/sailing/g).length === 2")
     console.engine.remove("returns")
+
+
+def _streams_of(page: Page) -> list[WebSocketRoute]:
+    """Note every stream of a log that the page opens from now on."""
+    streams: list[WebSocketRoute] = []
+
+    def pass_on(stream: WebSocketRoute) -> None:
+        streams.append(stream)
+        stream.connect_to_server()
+
+    page.route_web_socket(re.compile("/ws/logs/"), pass_on)
+    return streams
+
+
+def _stop_the_clock(page: Page) -> None:
+    page.clock.install()
+    page.clock.pause_at(datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(minutes=1))
+
+
+def test_a_log_that_is_asked_for_anew_while_it_waits_to_reconnect_has_one_stream(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("restless", "sh", "-c", "echo sailing; sleep 1000")
+    page = signed_in()
+    streams = _streams_of(page)
+    open_container(page, "restless", tab="Logs")
+    state = page.locator(".logs .stream-state")
+    expect(state).to_have_text("Following")
+    _stop_the_clock(page)
+
+    streams[0].close()
+    expect(state).to_have_text("Reconnecting…")
+    page.get_by_label("How many lines").select_option(label="Last 100")
+    expect(state).to_have_text("Following")
+    page.clock.run_for(RETRIED)
+
+    assert len(streams) == 2
+    page.clock.resume()
+    expect(page.get_by_role("log")).to_have_text("sailing")
+    console.engine.remove("restless")
+
+
+def test_a_log_that_ended_in_an_error_and_was_asked_for_anew_reconnects_again(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    console.engine.run("wrecked", "sh", "-c", "echo sailing; sleep 1000")
+    page = signed_in()
+    streams = _streams_of(page)
+    open_container(page, "wrecked", tab="Logs")
+    state = page.locator(".logs .stream-state")
+    expect(state).to_have_text("Following")
+    _stop_the_clock(page)
+
+    streams[0].send(json.dumps({"type": "error", "code": "x", "message": "The mast broke.", "next_step": ""}))
+    streams[0].close()
+    expect(state).to_contain_text("The mast broke.")
+    page.get_by_label("How many lines").select_option(label="Last 100")
+    expect(state).to_have_text("Following")
+    streams[1].close()
+
+    expect(state).to_have_text("Reconnecting…")
+    page.clock.run_for(RETRIED)
+    expect(state).to_have_text("Following")
+    assert len(streams) == 3
+    console.engine.remove("wrecked")
 
 
 def test_figures_are_drawn_and_told_in_numbers(console: Console, signed_in: Callable[..., Page]) -> None:
