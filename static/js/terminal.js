@@ -108,6 +108,7 @@ class TerminalView {
     this.key = params.key ?? `terminal:${crypto.randomUUID()}`;
     this.state = "connecting";
     this.isClosed = false;
+    this.hasEnded = false; // the process, not just the connection to it
     this.tab = null;
     this.stream = null;
     this.build();
@@ -164,7 +165,8 @@ class TerminalView {
     this.where.textContent = `${who}${this.params.name ?? ""} · ${command}`;
   }
 
-  async begin() {
+  /** Draw the terminal and connect it; one that `rests` waits until the person opens it. */
+  async begin({ rests = false } = {}) {
     await document.fonts.load(`13px ${FONT}`);
     if (this.isClosed) {
       return;
@@ -197,7 +199,12 @@ class TerminalView {
     this.observer = new ResizeObserver(() => this.resize());
     this.observer.observe(this.screen);
     this.resize();
-    await this.connect();
+    if (rests) {
+      this.hasEnded = true;
+      this.end(gettext("Nothing runs here now."), gettext("A reload runs no command again."));
+    } else {
+      await this.connect();
+    }
   }
 
   // The graphics card draws faster; without one xterm.js draws with elements.
@@ -215,6 +222,7 @@ class TerminalView {
     this.setState("connecting");
     this.hideNotice();
     this.ending = null;
+    this.hasEnded = false;
     this.tty = true;
     this.line = "";
     this.decoders = new Map();
@@ -287,6 +295,7 @@ class TerminalView {
   onClose({ code, wasOpen }) {
     this.stream = null;
     const ending = this.ending;
+    this.hasEnded = Boolean(this.offered ?? ending);
     if (this.offered) {
       const offered = this.offered;
       this.offered = null;
@@ -331,6 +340,7 @@ class TerminalView {
     this.notice.hidden = false;
     announce(message);
     this.resize();
+    dock.save();
   }
 
   chooser() {
@@ -566,13 +576,13 @@ class TerminalView {
   }
 }
 
-function viewOf(params) {
+function viewOf({ rests, ...params }) {
   const known = params.key ? running.get(params.key) : null;
   if (known) {
     return known;
   }
   const view = new TerminalView(params);
-  view.begin();
+  view.begin({ rests });
   return view;
 }
 
@@ -615,6 +625,7 @@ dock.register("terminal", (container, params, tab) => {
     focus: () => view.focus(),
     resize: () => view.resize(),
     close: () => view.close(),
-    serialize: () => ({ ...view.params, key: view.key }),
+    // After a reload a shell opens by itself. A command of the person's own never does: it would do its work twice.
+    serialize: () => ({ ...view.params, key: view.key, rests: view.hasEnded || Boolean(view.params.command) }),
   };
 });

@@ -171,6 +171,51 @@ def test_a_session_moves_to_the_dock_survives_visits_and_a_reload_brings_its_tab
     expect(lines(dock)).to_contain_text("fresh 64")
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["ended", "running"])
+def test_a_reload_runs_no_command_again(box: str, signed_in: Callable[..., Page], *, ends: bool) -> None:
+    page = signed_in()
+    open_shell(page, box)
+    page.get_by_role("button", name="Move to dock").click()
+    dock = page.get_by_role("region", name="Dock")
+    dock.get_by_role("button", name="Run another…").click()
+    dock.get_by_label("Command", exact=True).fill("id -u" if ends else "sleep 1000")
+    dock.get_by_label("Command", exact=True).press("Enter")
+    state = dock.locator(".stream-state")
+    expect(state).to_have_text("Ended" if ends else "Connected")
+    page.goto("/images/")
+    tickets: list[str] = []
+    page.on("request", lambda request: tickets.extend([request.url] if "/tickets/" in request.url else []))
+
+    page.reload()
+    expect(dock.locator(".stream-notice")).to_contain_text("Nothing runs here now.")
+    expect(state).to_have_text("Ended")
+    assert tickets == []
+
+    with page.expect_response("**/terminals/tickets/"):
+        dock.get_by_role("button", name="Open again").click()
+    if ends:
+        expect(dock.locator(".stream-notice")).to_contain_text("exit code 0")
+    else:
+        expect(state).to_have_text("Connected")
+
+
+def test_a_shell_that_was_left_stays_so_after_a_reload(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    open_shell(page, box)
+    page.get_by_role("button", name="Move to dock").click()
+    dock = page.get_by_role("region", name="Dock")
+    dock.locator(".xterm").click()
+    enter(page, "exit 7")
+    expect(dock.locator(".stream-notice")).to_contain_text("exit code 7")
+    page.goto("/images/")
+    expect(dock.locator(".stream-notice")).to_contain_text("Nothing runs here now.")
+
+    page.reload()
+    expect(dock.locator(".stream-notice")).to_contain_text("Nothing runs here now.")
+    dock.get_by_role("button", name="Open again").click()
+    expect(dock.locator(".stream-state")).to_have_text("Connected")
+
+
 def test_another_command_and_user_can_be_chosen(box: str, signed_in: Callable[..., Page]) -> None:
     page = signed_in()
     open_shell(page, box)
