@@ -386,11 +386,9 @@ class LogsView {
 
   // One at a time: whatever still waits or runs gives way.
   connect(since = null) {
-    clearTimeout(this.retry);
     this.disconnect();
     this.ended = false;
     this.setState("connecting");
-    this.ended = false;
     // A resumed stream begins with the second it was cut in: what is here already is not shown twice.
     this.resumeAfter = since;
     this.repeats = since ? this.sameTime(since) : 0;
@@ -454,8 +452,7 @@ class LogsView {
     if (!this.ended) {
       this.setState("connecting", gettext("Reconnecting…"));
       this.failures = (this.failures ?? 0) + 1;
-      const pause = Math.min(15000, 500 * 2 ** this.failures) * (0.5 + Math.random());
-      this.connectAfter(pause);
+      this.connectAfter(Math.min(15000, 500 * 2 ** this.failures) * (0.5 + Math.random()));
     }
   }
 

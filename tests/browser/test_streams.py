@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, WebSocketRoute, expect
@@ -165,7 +164,7 @@ def _streams_of(page: Page) -> list[WebSocketRoute]:
 
 def _stop_the_clock(page: Page) -> None:
     page.clock.install()
-    page.clock.pause_at(datetime.datetime.now(tz=datetime.UTC) + datetime.timedelta(minutes=1))
+    page.clock.pause_at(datetime.now(tz=UTC) + timedelta(minutes=1))
 
 
 def test_a_log_that_is_asked_for_anew_while_it_waits_to_reconnect_has_one_stream(
