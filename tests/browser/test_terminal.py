@@ -294,8 +294,9 @@ def test_a_container_is_started_from_its_terminals_tab_and_the_terminal_opens_th
     heading = page.get_by_role("heading", level=1)
     console.engine.call("POST", "/containers/asleep/rename?name=drowsy")
     expect(heading).to_have_text("drowsy")
+    for route in held:
+        route.continue_()
     page.unroute(answers)
-    held[0].continue_()
 
     expect(page.locator(".terminal .stream-state")).to_have_attribute("data-state", "live")
     console.engine.call("POST", "/containers/drowsy/rename?name=awake")
