@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Any, Final
+from uuid import uuid4
 
 from channels.layers import get_channel_layer
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from redis.exceptions import RedisError
 
 from console.accounts.models import User
 from console.lib.live import GROUP
-from console.lib.websocket import FAILED, Refusal, StreamConsumer, in_database
+from console.lib.websocket import FAILED, Receive, Refusal, Scope, Send, StreamConsumer, in_database
 from console.rbac.policy import allowed
 
 #: What somebody must be allowed to do to be told about a topic; the part before the colon.
@@ -45,6 +46,11 @@ class LiveConsumer(StreamConsumer):
     _topics: frozenset[str] = frozenset()
     _echo_is_due = False
 
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        # The layer keeps a channel that it could not subscribe to, and tells nobody its name: this part of it is ours.
+        self._prefix = f"live.{uuid4().hex}."
+
     async def _first_frame(self) -> dict[str, Any]:
         return {}  # there is nothing to ask for: the session says it all
 
@@ -53,7 +59,7 @@ class LiveConsumer(StreamConsumer):
         await in_database(self.may_go_on)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                self._channel = await get_channel_layer().new_channel()
+                self._channel = await get_channel_layer().new_channel(self._prefix)
                 await get_channel_layer().group_add(GROUP, self._channel)
         except (OSError, RedisError, TimeoutError) as error:
             raise self._lost() from error
@@ -89,11 +95,25 @@ class LiveConsumer(StreamConsumer):
             raise self._lost() from error
 
     async def close(self) -> None:
-        """Leave the group."""
+        """Leave the group and the layer."""
+        layer = get_channel_layer()
+        channels = [name for name in layer.channels if self._prefix in name]
         if self._channel:
             with suppress(OSError, RedisError, TimeoutError):
                 async with asyncio.timeout(_TIMEOUT):
-                    await get_channel_layer().group_discard(GROUP, self._channel)
+                    await layer.group_discard(GROUP, self._channel)
+        for channel in channels:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_TIMEOUT):
+                    await self._forget(channel)
+
+    @staticmethod
+    async def _forget(channel: str) -> None:
+        """Take a channel out of the layer: it forgets one when somebody who waits there for a message is cancelled."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                while True:
+                    await get_channel_layer().receive(channel)
 
     @staticmethod
     def _lost() -> Refusal:

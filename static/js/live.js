@@ -13,6 +13,7 @@ const heard = new Map(); // topic -> when it last changed
 const asked = new WeakMap(); // request of htmx -> when it began
 const canHover = window.matchMedia("(hover: hover)").matches;
 let socket = null;
+let isConnected = false; // to the signals, not just to the console: an open socket may have none to tell
 let failures = 0;
 let reconnectTimer = 0;
 let chipTimer = 0;
@@ -23,7 +24,6 @@ let chipPart = null;
 const all = () => [...document.querySelectorAll("[data-live]")];
 // What came last may have been the last: a part without topics is nobody's any more, but the browser's.
 const isLive = (part) => part.isConnected && part.hasAttribute("data-live");
-const isConnected = () => socket?.readyState === WebSocket.OPEN;
 
 function stateOf(part) {
   let state = parts.get(part);
@@ -253,6 +253,11 @@ const topicsOf = (part) => part.dataset.live.split(/\s+/);
 function onMessage(event) {
   const message = JSON.parse(event.data);
   if (message.type === "listening") {
+    isConnected = true;
+    failures = 0;
+    clearTimeout(chipTimer);
+    chipTimer = 0;
+    showConnection("");
     // Something may have changed since the page was made, or while the socket was away.
     refreshAll();
   }
@@ -284,26 +289,27 @@ function onArrival(event) {
   }
 }
 
+function awaitSignals() {
+  isConnected = false;
+  if (!chipTimer) {
+    chipTimer = setTimeout(() => showConnection(gettext("Reconnecting…")), PATIENCE);
+  }
+}
+
 function connect() {
   clearTimeout(reconnectTimer);
+  socket?.close();
+  awaitSignals();
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   socket = new WebSocket(`${scheme}//${location.host}/ws/live/`);
   const mine = socket;
-  mine.addEventListener("open", () => {
-    failures = 0;
-    clearTimeout(chipTimer);
-    chipTimer = 0;
-    showConnection("");
-  });
   mine.addEventListener("message", onMessage);
   mine.addEventListener("close", () => {
     if (socket !== mine) {
       return;
     }
+    awaitSignals();
     failures += 1;
-    if (!chipTimer) {
-      chipTimer = setTimeout(() => showConnection(gettext("Reconnecting…")), PATIENCE);
-    }
     const pause = Math.min(8000, 400 * 2 ** Math.min(failures, 6)) * (0.7 + Math.random() * 0.6);
     reconnectTimer = setTimeout(connect, pause);
   });
@@ -323,7 +329,7 @@ export function startLive() {
   document.addEventListener("htmx:beforeRequest", (event) => asked.set(event.detail.xhr, performance.now()));
   document.addEventListener("htmx:afterSettle", onArrival);
   setInterval(() => {
-    if (!document.hidden && !isConnected()) {
+    if (!document.hidden && !isConnected) {
       refreshAll();
     }
   }, POLL);
@@ -343,13 +349,13 @@ export function startLive() {
       if (missed) {
         refreshAll();
       }
-      if (!isConnected() && socket.readyState !== WebSocket.CONNECTING) {
+      if (!isConnected && socket.readyState >= WebSocket.CLOSING) {
         connect();
       }
     }
   });
   window.addEventListener("online", () => {
-    if (!isConnected()) {
+    if (!isConnected) {
       connect();
     }
   });

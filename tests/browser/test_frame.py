@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Console
 from tests.browser.pages import row_of
@@ -219,6 +219,38 @@ def test_no_row_moves_under_the_pointer(page: Page, console: Console, box: str) 
     finally:
         console.engine.call("POST", f"/containers/{box}/unpause")
         console.engine.remove(f"a-{NAME}")
+
+
+def test_a_page_without_signals_says_so_asks_by_itself_and_tries_less_and_less_often(
+    signed_in: Callable[..., Page],
+) -> None:
+    page = signed_in()
+    page.clock.install()
+    sockets: list[WebSocketRoute] = []
+    page.route_web_socket("**/ws/live/", lambda opened: sockets.append(opened))
+    page.goto("/containers/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Containers")
+    chip = page.locator("#connection")
+
+    # The socket opens, as it does while Redis is away, and nothing comes.
+    page.clock.run_for(4_000)
+    expect(chip).to_have_text("Reconnecting…")
+    with page.expect_request(lambda request: request.headers.get("x-live") == "true"):
+        page.clock.run_for(11_000)
+
+    for tried in range(1, 5):
+        sockets[-1].close()
+        page.clock.run_for(12_000)
+        assert len(sockets) == tried + 1
+    page.clock.pause_at(page.evaluate("Date.now() / 1000 + 1"))
+    sockets[-1].close()
+    page.clock.run_for(4_000)
+    assert len(sockets) == 5
+    expect(chip).to_have_text("Reconnecting…")
+
+    page.clock.run_for(8_000)
+    sockets[-1].send('{"type": "listening"}')
+    expect(chip).to_be_hidden()
 
 
 def test_theme_and_sidebar_are_remembered(page: Page) -> None:

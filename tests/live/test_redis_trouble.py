@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis as redis_client
+from asgiref.sync import sync_to_async
 from celery import Celery
+from channels.testing import WebsocketCommunicator
+from channels_redis.pubsub import RedisPubSubChannelLayer
+from django.conf import settings
 from django.test import Client
 
 from console.accounts.models import Role, User
+from console.asgi import application
 from console.celery import app
 from console.hosts.models import Host
 from console.lib import health
-from console.operations import dispatch
+from console.operations import consumers, dispatch
 from console.operations.models import Operation, OperationState
 from console.operations.services import enqueue
 from tests.live.crash import Redis, Worker, private_redis, run_scheduler, run_worker, wait_until, wait_until_ended
@@ -99,6 +106,66 @@ def _assert_pages_answer(client: Client) -> None:
 def _assert_ran(operation: Operation, worker: Worker) -> None:
     ended = wait_until_ended(operation.pk, timeout=_LIMIT, worker=worker)
     assert (ended.state, ended.error_code, ended.attempts) == (OperationState.FAILED, "unreachable", 1)
+
+
+@pytest.fixture
+def layer(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> RedisPubSubChannelLayer:
+    """The layer of the console's own settings, on that Redis."""
+    made = RedisPubSubChannelLayer(hosts=[{"address": redis.url, "socket_connect_timeout": 1}], prefix="pilothouse")
+    monkeypatch.setattr(consumers, "get_channel_layer", lambda: made)
+    return made
+
+
+async def _open_and_close_live_socket(user: User) -> dict[str, Any]:
+    """Open the socket of an open page, and return the first thing that it was told once it has gone."""
+    client = Client()
+    await sync_to_async(client.force_login)(user)
+    cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+    headers = [(b"origin", b"http://testserver"), (b"cookie", cookie.encode())]
+    socket = WebsocketCommunicator(application, "/ws/live/", headers=headers)
+    await socket.connect()
+    first: dict[str, Any] = await socket.receive_json_from(timeout=_LIMIT)
+    await socket.disconnect(timeout=_LIMIT)
+    return first
+
+
+def _channels(redis: Redis) -> list[bytes]:
+    """What anybody is subscribed to."""
+    with redis_client.Redis.from_url(redis.url) as client:
+        channels: list[bytes] = client.pubsub_channels()
+        return channels
+
+
+async def test_while_redis_is_away_a_live_socket_is_refused_and_leaves_nothing(
+    redis: Redis, layer: RedisPubSubChannelLayer, admin: User
+) -> None:
+    redis.stop()
+    assert (await _open_and_close_live_socket(admin))["code"] == "signals"
+    assert (layer.channels, layer.groups) == ({}, {})
+
+
+async def test_a_live_socket_that_cannot_join_leaves_nothing(
+    redis: Redis, layer: RedisPubSubChannelLayer, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_group: str, _channel: str) -> None:
+        raise redis_client.ConnectionError
+
+    monkeypatch.setattr(layer, "group_add", fail, raising=False)
+    assert (await _open_and_close_live_socket(admin))["code"] == "signals"
+    assert (layer.channels, layer.groups) == ({}, {})
+    assert await asyncio.to_thread(_channels, redis) == []
+
+
+async def test_a_live_socket_that_ends_while_it_is_not_waiting_for_signals_leaves_nothing(
+    redis: Redis, layer: RedisPubSubChannelLayer, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work_for_ever(_consumer: consumers.LiveConsumer) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(consumers.LiveConsumer, "pump", work_for_ever)
+    assert (await _open_and_close_live_socket(admin))["type"] == "listening"
+    assert (layer.channels, layer.groups) == ({}, {})
+    assert await asyncio.to_thread(_channels, redis) == []
 
 
 def test_with_redis_there_a_change_runs_at_once(processes: tuple[Worker, Worker], admin: User, host: Host) -> None:
