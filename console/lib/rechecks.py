@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 from weakref import WeakKeyDictionary
 
-from channels.layers import get_channel_layer
-
-from console.lib.live import GROUP, notify
+from console.lib.live import Subscription, notify
 from console.lib.quiet import warn_rarely
 
 _TOPIC: Final = "person"
@@ -55,16 +53,17 @@ def rechecked(person_id: object) -> Iterator[asyncio.Event]:
 
 async def _listen(streams: Streams) -> NoReturn:
     while True:
+        signals = Subscription()
         try:
-            layer = get_channel_layer()
-            channel = await layer.new_channel()
-            await layer.group_add(GROUP, channel)
+            await signals.open()
             while True:
-                for topic in (await layer.receive(channel)).get("topics", ()):
+                for topic in (await signals.receive()).get("topics", ()):
                     kind, _colon, person_id = topic.partition(":")
                     if kind == _TOPIC:
                         for event in streams.get(person_id, ()):
                             event.set()
         except Exception as error:  # noqa: BLE001  whatever Redis does, streams go on with their own looks
             warn_rarely("rechecks_lost", error=str(error))
+        finally:
+            await signals.close()
         await asyncio.sleep(_PAUSE)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import Any, Final
-from uuid import uuid4
 
-from channels.layers import get_channel_layer
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from console.accounts.models import User
-from console.lib.live import GROUP
+from console.lib.live import Subscription
 from console.lib.websocket import FAILED, Receive, Refusal, Scope, Send, StreamConsumer, in_database
 from console.rbac.policy import allowed
 
@@ -28,7 +24,6 @@ ACTIONS: Final = {
     "notifications": "operation.view",
     "audit": "audit.view",
 }
-_TIMEOUT: Final = 2.0
 
 
 def _allowed_topics(user: User) -> frozenset[str]:
@@ -42,14 +37,12 @@ class LiveConsumer(StreamConsumer):
     signals are being lost, so the socket closes: the page opens another and looks again at everything.
     """
 
-    _channel = ""
     _topics: frozenset[str] = frozenset()
     _echo_is_due = False
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
-        # The layer keeps a channel that it could not subscribe to, and tells nobody its name: this part of it is ours.
-        self._prefix = f"live.{uuid4().hex}."
+        self._signals = Subscription()
 
     async def _first_frame(self) -> dict[str, Any]:
         return {}  # there is nothing to ask for: the session says it all
@@ -58,9 +51,7 @@ class LiveConsumer(StreamConsumer):
         """Join the group. Raises ``Refusal``."""
         await in_database(self.may_go_on)
         try:
-            async with asyncio.timeout(_TIMEOUT):
-                self._channel = await get_channel_layer().new_channel(self._prefix)
-                await get_channel_layer().group_add(GROUP, self._channel)
+            await self._signals.open()
         except (OSError, RedisError, TimeoutError) as error:
             raise self._lost() from error
         # From here on nothing is missed: the page asks once for what changed since it was made.
@@ -75,7 +66,7 @@ class LiveConsumer(StreamConsumer):
     async def pump(self) -> None:
         """Forward signals until the socket ends."""
         while True:
-            message = await get_channel_layer().receive(self._channel)
+            message = await self._signals.receive()
             if message["type"] == "echo":
                 self._echo_is_due = False
                 continue
@@ -89,31 +80,13 @@ class LiveConsumer(StreamConsumer):
             raise self._lost()
         self._echo_is_due = True
         try:
-            async with asyncio.timeout(_TIMEOUT):
-                await get_channel_layer().send(self._channel, {"type": "echo"})
+            await self._signals.echo()
         except (OSError, RedisError, TimeoutError) as error:
             raise self._lost() from error
 
     async def close(self) -> None:
-        """Leave the group and the layer."""
-        layer = get_channel_layer()
-        channels = [name for name in layer.channels if self._prefix in name]
-        if self._channel:
-            with suppress(OSError, RedisError, TimeoutError):
-                async with asyncio.timeout(_TIMEOUT):
-                    await layer.group_discard(GROUP, self._channel)
-        for channel in channels:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_TIMEOUT):
-                    await self._forget(channel)
-
-    @staticmethod
-    async def _forget(channel: str) -> None:
-        """Take a channel out of the layer: it forgets one when somebody who waits there for a message is cancelled."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0):
-                while True:
-                    await get_channel_layer().receive(channel)
+        """Listen no more."""
+        await self._signals.close()
 
     @staticmethod
     def _lost() -> Refusal:
