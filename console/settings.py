@@ -166,6 +166,7 @@ INSTALLED_APPS = [
     "console.audit",
     "console.hosts",
     "console.inventory",
+    "console.people",
     "console.operations",
     "console.containers",
     "console.terminals",
@@ -207,6 +208,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "console.lib.context.frame",
                 "console.hosts.context.host_filter",
+                "console.rbac.context.permissions",
             ],
         },
     }

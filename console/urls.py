@@ -12,6 +12,8 @@ urlpatterns = [
     path("images/", include("console.containers.image_urls")),
     path("terminals/", include("console.terminals.urls")),
     path("", include("console.operations.urls")),
+    path("people/", include("console.people.urls")),
+    path("invitations/", include("console.people.invitation_urls")),
     path("audit/", include("console.audit.urls")),
     path("settings/", include("console.accounts.urls")),
     path("accounts/", include("console.accounts.sign_in_urls")),

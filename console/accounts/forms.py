@@ -9,9 +9,12 @@ from django import forms
 from django.contrib.auth.password_validation import validate_password
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
+from console.lib.problems import BadInput
 
 if TYPE_CHECKING:
     _UserForm = forms.ModelForm[User]
@@ -21,6 +24,18 @@ else:
 #: Argon2 reads all of it, so it needs a bound; no person and no password manager comes near.
 PASSWORD_LENGTH = 1024
 USERNAME_LENGTH = 60
+#: A credential that is longer was not typed by anybody.
+CREDENTIAL_BYTES = 4096
+
+
+def check_credentials(data: QueryDict, *fields: str) -> None:
+    """Refuse what no person types, before anything hashes, stores or logs it."""
+    for field in fields:
+        value = data.get(field, "")
+        if len(value.encode("utf-8", "replace")) > CREDENTIAL_BYTES:
+            raise BadInput(gettext("User name and password may have 4 KiB at the most."))
+        if "\0" in value:
+            raise BadInput(gettext("User name and password cannot hold a NUL character."))
 
 
 def _password_field(label: Any, *, autocomplete: str, help_text: Any = "") -> forms.CharField:
@@ -79,8 +94,8 @@ class _NewPassword(forms.Form):
         return cleaned
 
 
-class FirstAdminForm(_NewPassword):
-    """Who runs this console."""
+class NewPersonForm(_NewPassword):
+    """What somebody who follows a one-time link will be called, and their password."""
 
     username = forms.CharField(
         label=_("User name"),
@@ -106,7 +121,7 @@ class FirstAdminForm(_NewPassword):
         return username
 
     def person(self) -> User:
-        """The admin to be."""
+        """Who they will be."""
         return User(username=self.cleaned_data.get("username", ""))
 
 

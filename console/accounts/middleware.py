@@ -27,6 +27,7 @@ OPEN = frozenset(
     {
         "account_login",
         "first-admin",
+        "invitation",
         "healthz",
         "readyz",
         "javascript-catalog",

@@ -10,6 +10,7 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,6 +18,8 @@ class Role(models.TextChoices):
     """What a person may do in the whole console, beside what teams grant."""
 
     ADMIN = "admin", _("Admin")
+    #: Reads everything, changes nothing, opens no shell.
+    AUDITOR = "auditor", _("Auditor")
     USER = "user", _("User")
 
 
@@ -86,9 +89,91 @@ class User(AbstractBaseUser):
         """Whether this person runs the console."""
         return self.is_active and self.role == Role.ADMIN
 
+    @property
+    def oversees(self) -> bool:
+        """Whether this person sees everything: admins, and auditors."""
+        return self.is_active and self.role in (Role.ADMIN, Role.AUDITOR)
+
+    @cached_property
+    def is_in_team(self) -> bool:
+        """Whether there is a team for this person to look at."""
+        return self.memberships.exists()
+
     def get_short_name(self) -> str:
         """What pages call this person."""
         return self.name or self.username
+
+
+class TeamRole(models.TextChoices):
+    """What a person may do with what a team owns."""
+
+    OWNER = "owner", _("Owner")
+    MEMBER = "member", _("Member")
+    VIEWER = "viewer", _("Viewer")
+
+
+class Team(models.Model):
+    """People who share containers: what a team owns, the others do not know of."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=60)
+    created_at = models.DateTimeField(auto_now_add=True)
+    people = models.ManyToManyField(User, through="Membership", related_name="teams")
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("name"),
+                name="one_team_per_name",
+                violation_error_message=_("There is a team of this name already; choose another."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person in a team, and what they may do there."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(_("role"), max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "person"], name="one_membership_per_team")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} in {self.team_id}"
+
+
+class Invitation(models.Model):
+    """A single-use link by which somebody joins the console, or a team of it. Only the hash of its token is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    #: Whom it is meant for, in the inviter's words.
+    note = models.CharField(_("for"), max_length=120, blank=True)
+    #: What a new person becomes in the console; somebody who has an account keeps their role.
+    role = models.CharField(_("role in the console"), max_length=10, choices=Role.choices, default=Role.USER)
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="invitations")
+    team_role = models.CharField(
+        _("role in the team"), max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER
+    )
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+    used_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.created_at:%Y-%m-%d}"
 
 
 class BootstrapToken(models.Model):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: Every action that is sent below.
+#: What people do with accounts without asking for a right: all that is sent below, and joining by a link.
 ACCOUNT_ACTIONS = frozenset(
     {
+        "account.accept_invitation",
         "account.create_first_admin",
         "account.sign_in",
         "account.sign_out",

@@ -24,25 +24,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.accounts import services, sessions
-from console.accounts.forms import FirstAdminForm, PasswordForm, ProfileForm, SignInForm
+from console.accounts.forms import NewPersonForm, PasswordForm, ProfileForm, SignInForm, check_credentials
 from console.accounts.models import Theme, User
 from console.lib.context import THEME_COOKIE
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
 
-#: A field of the sign-in page that is longer was not typed by anybody.
-CREDENTIAL_BYTES = 4096
 COOKIE_AGE = 365 * 24 * 3600
-
-
-def _check_credentials(request: HttpRequest, *fields: str) -> None:
-    """Refuse what no person types, before anything hashes, stores or logs it."""
-    for field in fields:
-        value = request.POST.get(field, "")
-        if len(value.encode("utf-8", "replace")) > CREDENTIAL_BYTES:
-            raise BadInput(_("User name and password may have 4 KiB at the most."))
-        if "\0" in value:
-            raise BadInput(_("User name and password cannot hold a NUL character."))
 
 
 class SignIn(LoginView):  # type: ignore[misc]
@@ -53,7 +41,7 @@ class SignIn(LoginView):  # type: ignore[misc]
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the bounds, then sign in."""
-        _check_credentials(request, "login", "password")
+        check_credentials(request.POST, "login", "password")
         return cast("HttpResponse", super().post(request, *args, **kwargs))
 
     def form_invalid(self, form: Form) -> HttpResponse:
@@ -83,9 +71,9 @@ def first_admin(request: HttpRequest, token: str) -> HttpResponse:
     if not services.is_bootstrap_open(token):
         return _spent(request)
     if request.method != "POST":
-        return render(request, "accounts/first_admin.html", {"form": FirstAdminForm()})
-    _check_credentials(request, "username", "password", "password_again")
-    form = FirstAdminForm(request.POST)
+        return render(request, "accounts/first_admin.html", {"form": NewPersonForm()})
+    check_credentials(request.POST, "username", "password", "password_again")
+    form = NewPersonForm(request.POST)
     if not form.is_valid():
         return render(request, "accounts/first_admin.html", {"form": form}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
@@ -168,7 +156,7 @@ def profile_edit(request: HttpRequest) -> HttpResponse:
 def password_change(request: HttpRequest) -> HttpResponse:
     """Change the password; every other session ends."""
     user = _person(request)
-    _check_credentials(request, "current", "password", "password_again")
+    check_credentials(request.POST, "current", "password", "password_again")
     form = PasswordForm(request.POST, user=user)
     if not ratelimit.consume(request, action="change_password", user=user):
         form.add_error("current", _("Too many attempts. Wait a minute, then try again."))

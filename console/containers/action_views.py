@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.audit.models import Outcome
 from console.audit.services import record
 from console.containers import detail_queries, queries, services
 from console.containers.access import MOST_IN_BULK, access_container, access_containers
-from console.containers.forms import parse_name, parse_removal, parse_signal, parse_targets
+from console.containers.forms import parse_name, parse_removal, parse_signal, parse_targets, parse_team
 from console.containers.requests import header_context, host_name, person
 from console.containers.states import SIGNALS
 from console.gateway import BackendError
@@ -35,7 +35,7 @@ from console.operations.errors import explain
 from console.operations.models import Operation, OperationState
 from console.operations.registry import title_of
 from console.operations.services import wait_for
-from console.rbac.access import check
+from console.rbac.access import check_somewhere
 
 _WAIT = 2.0
 #: A bulk change is shown by its summary; the page does not stand still for all of it.
@@ -100,12 +100,12 @@ def _answer(request: HttpRequest, container: ObservedContainer, operation: Opera
     if target == "palette-found":
         # Asked for from any page, which stays: what it shows of the container changes by itself.
         return _say(HttpResponse(status=204), operation)
-    fresh = ObservedContainer.objects.filter(pk=container.pk).first()
+    fresh = ObservedContainer.objects.with_team().filter(pk=container.pk).first()
     if fresh is None:
         return _say(redirect(request, _back(request, container)), operation)
     fresh.host = container.host
     if target.startswith("row-"):
-        rows = {"rows": [queries.container_row(fresh, address=host_name(request))]}
+        rows = {"rows": [queries.container_row(fresh, user=person(request), address=host_name(request))]}
         return _say(render(request, "containers/_rows.html", rows), operation)
     if target == "container-header":
         return _say(render(request, "containers/_header.html", header_context(request, fresh)), operation)
@@ -190,6 +190,29 @@ def container_kill(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+def container_assign(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
+    """Give it to a team, or take it back."""
+    user = person(request)
+    container = access_container(user, host_id, container_id, "container.assign")
+    teams = Team.objects.order_by("name")
+    if request.method != "POST":
+        return _dialog(request, container, "assign", teams=teams, chosen=container.team_id)
+    try:
+        team = parse_team(request.POST)
+    except ValidationError as error:
+        return _dialog(request, container, "assign", teams=teams, error=error.messages[0])
+    services.assign_container(actor=user, container=container, team=team, origin=origin_of(request))
+    if team is not None:
+        text = _("%(name)s belongs to %(team)s now.") % {"name": container.name, "team": team.name}
+    else:
+        text = _("%(name)s belongs to nobody now: only admins and auditors see it.") % {"name": container.name}
+    if is_fragment(request):
+        return toast(close_dialog(redirect(request, _back(request, container))), "success", text)
+    messages.success(request, text)
+    return redirect(request, _back(request, container))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
 def container_rename(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """Give it another name."""
     user = person(request)
@@ -242,7 +265,7 @@ def _losses(container: ObservedContainer) -> dict[str, Any]:
 def container_reveal(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """Show a masked value: a POST, since it leaves a row in the audit."""
     user = person(request)
-    container = access_container(user, host_id, container_id, "container.inspect")
+    container = access_container(user, host_id, container_id, "container.reveal")
     kind, name = request.POST.get("kind", ""), request.POST.get("name", "")[:300]
     try:
         detail = detail_queries.inspect(container)
@@ -260,7 +283,7 @@ def container_reveal(request: HttpRequest, host_id: UUID, container_id: str) -> 
         raise Missing(_("There is no such value any more."))
     record(
         actor=user,
-        action="container.inspect",
+        action="container.reveal",
         outcome=Outcome.SUCCEEDED,
         host=container.host,
         object_id=container.container_id,
@@ -294,7 +317,7 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
     if verb not in _BULK:
         raise Missing(_("There is no such action."))
     action = f"container.{verb}"
-    check(user, action)
+    check_somewhere(user, action)
     parameters = queries.ListParameters.of(request.GET)
     back = HttpResponseRedirect(reverse("container-list") + parameters.query(page=parameters.page))
     try:

@@ -96,7 +96,7 @@ def _source(text: str) -> tuple[UUID, str]:
 def _duplicate(request: HttpRequest, source: str) -> HttpResponse:
     """Show the form filled in like an existing container."""
     user = person(request)
-    container = access_container(user, *_source(source), "container.inspect")
+    container = access_container(user, *_source(source), "container.reveal")
     try:
         detail, image = detail_queries.inspect_with_image(container)
     except BackendError as error:
@@ -156,7 +156,7 @@ def _kept(user: User, form: CreateForm) -> dict[str, Mapping[str, str]] | None:
         except (Malformed, Undecryptable):
             return None  # each row that wants a value says that there is none
         return {"environment": dict(spec.environment), "labels": dict(spec.labels)}
-    container = access_container(user, *_source(form.source), "container.inspect")
+    container = access_container(user, *_source(form.source), "container.reveal")
     try:
         detail = detail_queries.inspect(container)
     except BackendError as error:

@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console.accounts.models import Team
 from console.containers.create_queries import is_name_taken, suggest_name
 from console.containers.masking import looks_secret
 from console.containers.specs import (
@@ -616,6 +617,15 @@ def parse_name(data: QueryDict) -> str:
     if problems:
         raise ValidationError(problems[0].message)
     return name
+
+
+def parse_team(data: QueryDict) -> Team | None:
+    """Return the team that a container is given to; ``None`` is nobody. Raises ``ValidationError``."""
+    team_id = data.get("team", "")
+    try:
+        return Team.objects.get(pk=team_id) if team_id else None
+    except (Team.DoesNotExist, ValidationError) as error:
+        raise ValidationError(_("There is no such team any more; choose another.")) from error
 
 
 def parse_signal(data: QueryDict) -> str:

@@ -15,12 +15,13 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.containers.specs import RESERVED_PREFIX
 from console.containers.states import STATE_LABELS, UNHEALTHY, UNHEALTHY_LABEL, state_badge
 from console.gateway import ContainerState, Health
 from console.hosts.models import Host, HostState
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedLabel
+from console.rbac.policy import Level, rights_of
 
 PAGE_SIZE = 50
 FACET_SIZE = 12
@@ -158,6 +159,7 @@ _COLUMNS = (
     "ports",
     "command",
     "networks",
+    "team_id",
 )
 
 
@@ -188,23 +190,25 @@ def container_page(user: User, parameters: ListParameters, *, address: str) -> C
     pages = max(1, -(-total // PAGE_SIZE))
     page = min(parameters.page, pages)
     start = (page - 1) * PAGE_SIZE
-    found = containers.order_by(*SORTS[parameters.sort]).values(*_COLUMNS)[start : start + PAGE_SIZE]
-    return ContainerPage(rows(found, address=address), total, page, pages)
+    found = containers.with_team().order_by(*SORTS[parameters.sort]).values(*_COLUMNS)[start : start + PAGE_SIZE]
+    return ContainerPage(rows(found, user=user, address=address), total, page, pages)
 
 
-def container_row(container: ObservedContainer, *, address: str) -> dict[str, Any]:
+def container_row(container: ObservedContainer, *, user: User, address: str) -> dict[str, Any]:
     """Return one row of the list."""
     values = {column: getattr(container, column) for column in _COLUMNS}
-    return rows([values], address=address)[0]
+    return rows([values], user=user, address=address)[0]
 
 
-def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, Any]]:
+def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> list[dict[str, Any]]:
     """Return rows as the template wants them: plain values, nothing to look up, nothing to compute."""
     found = list(found)
     hosts = {
         host.pk: host
         for host in Host.objects.filter(pk__in={row["host_id"] for row in found}).defer("credentials", "info")
     }
+    teams = Team.objects.in_bulk({row["team_id"] for row in found if row["team_id"] is not None})
+    rights = rights_of(user)
     base = reverse("container-list")
     shaped = []
     badges: dict[tuple[str, str, int | None, bool], tuple[str, str]] = {}
@@ -216,8 +220,13 @@ def rows(found: Iterable[Mapping[str, Any]], *, address: str) -> list[dict[str, 
         badge, label = badges[key]
         state = row["state"]
         active = state in ("running", "restarting", "paused")
+        level = rights.over(row["team_id"])
         shaped.append(
             {
+                "team": teams[row["team_id"]].name if row["team_id"] is not None else "",
+                "may_operate": level >= Level.OPERATE,
+                "may_open_shell": level >= Level.SHELL,
+                "may_edit": level >= Level.EDIT,
                 "key": f"{row['host_id']}/{row['container_id']}",
                 # Two registrations of one engine hold the same container: the host is part of it.
                 "row_id": f"row-{row['host_id'].hex[:12]}-{row['container_id'][:12]}",
@@ -400,7 +409,7 @@ def chosen_filters(user: User, parameters: ListParameters) -> list[tuple[str, st
 def failing_hosts(user: User) -> list[Host]:
     """Return the hosts whose rows may be stale: they answered once and do not now."""
     failing = Host.objects.visible_to(user).exclude(state__in=(HostState.REACHABLE, HostState.UNKNOWN))
-    holds = ObservedContainer.objects.filter(host=OuterRef("pk"))
+    holds = ObservedContainer.objects.visible_to(user).filter(host=OuterRef("pk"))
     return list(failing.filter(Exists(holds)).defer("credentials", "info")[:5])
 
 

@@ -32,7 +32,7 @@ def header_context(request: HttpRequest, container: ObservedContainer) -> dict[s
     return {
         "container": container,
         "host": container.host,
-        "row": container_row(container, address=host_name(request)),
+        "row": container_row(container, user=person(request), address=host_name(request)),
         "topic": f"container:{container.host_id}:{container.container_id}",
-        "may_open_terminal": allowed(person(request), "container.terminal"),
+        "may_open_terminal": allowed(person(request), "container.terminal", team_id=container.team_id),
     }

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.accounts.models import User
+from django.db import transaction
+
+from console.accounts.models import Team, User
+from console.audit.models import Outcome
+from console.audit.services import record
 from console.containers.specs import to_arguments
 from console.gateway import ContainerSpec
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
+from console.lib.live import notify
 from console.lib.origin import Origin
+from console.lib.rechecks import recheck
 from console.operations.models import Operation
 from console.operations.services import enqueue
+from console.rbac.models import OwnedKind, Ownership
 
 
 def create_container(
@@ -73,6 +80,50 @@ def remove_container(
     """``actor`` removes ``container``: a running one by ``force``, its anonymous volumes too with ``volumes``."""
     arguments = {"force": force, "volumes": volumes}
     return _change("container.remove", actor=actor, container=container, origin=origin, arguments=arguments)
+
+
+def assign_container(
+    *, actor: User, container: ObservedContainer, team: Team | None, origin: Origin | None = None
+) -> None:
+    """``actor`` gives ``container`` to ``team``; to nobody, and so to admins alone, without one.
+
+    Whoever loses it is asked for their rights at once, so that their terminals in it end.
+    """
+    ownerships = Ownership.objects.filter(
+        host=container.host, kind=OwnedKind.CONTAINER, object_id=container.container_id
+    )
+    with transaction.atomic():
+        before = ownerships.select_related("team").first()
+        if (before.team_id if before is not None else None) == (team.pk if team is not None else None):
+            return
+        ownerships.delete()
+        if team is not None:
+            # Locked, so that the team is not removed meanwhile.
+            Team.objects.select_for_update().get(pk=team.pk)
+            Ownership.objects.create(
+                host=container.host,
+                kind=OwnedKind.CONTAINER,
+                object_id=container.container_id,
+                team=team,
+                given_by=actor,
+            )
+        record(
+            actor=actor,
+            action="container.assign",
+            outcome=Outcome.SUCCEEDED,
+            host=container.host,
+            object_id=container.container_id,
+            object_name=container.name,
+            origin=origin,
+            details={
+                "team": team.name if team is not None else "",
+                "before": before.team.name if before is not None else "",
+            },
+        )
+        notify("containers", f"container:{container.host_id}:{container.container_id}", "teams")
+        if before is not None:
+            for person_id in before.team.memberships.values_list("person_id", flat=True):
+                recheck(person_id)
 
 
 def _change(

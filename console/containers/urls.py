@@ -34,6 +34,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{_ONE}kill/", action_views.container_kill, name="container-kill"),
     path(f"{_ONE}pause/", action_views.container_pause, name="container-pause"),
     path(f"{_ONE}unpause/", action_views.container_unpause, name="container-unpause"),
+    path(f"{_ONE}assign/", action_views.container_assign, name="container-assign"),
     path(f"{_ONE}rename/", action_views.container_rename, name="container-rename"),
     path(f"{_ONE}remove/", action_views.container_remove, name="container-remove"),
 ]

@@ -22,12 +22,12 @@ from console.containers.requests import header_context, host_name, person
 from console.containers.specs import RESERVED_PREFIX, to_arguments
 from console.containers.twins import compose, docker_run
 from console.gateway import BackendError, ContainerSpec
-from console.hosts.access import access_host
+from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import is_fragment
 from console.lib.problems import Missing
 from console.operations.errors import Reason, explain
-from console.rbac.access import check
+from console.rbac.access import check_somewhere
 from console.rbac.policy import allowed
 
 # The list
@@ -37,7 +37,7 @@ from console.rbac.policy import allowed
 def container_list(request: HttpRequest) -> HttpResponse:
     """Every container of every host, as last observed."""
     user = person(request)
-    check(user, "container.view")
+    check_somewhere(user, "container.view")
     parameters = queries.ListParameters.of(request.GET)
     page = queries.container_page(user, parameters, address=host_name(request))
     context: dict[str, Any] = {
@@ -87,7 +87,7 @@ def _facets(
 @require_GET
 def container_facets(request: HttpRequest) -> HttpResponse:
     """What narrows the list, with counts; loaded after the list itself."""
-    check(person(request), "container.view")
+    check_somewhere(person(request), "container.view")
     parameters = queries.ListParameters.of(request.GET)
     return render(
         request,
@@ -99,7 +99,7 @@ def container_facets(request: HttpRequest) -> HttpResponse:
 @require_GET
 def container_facet(request: HttpRequest, name: str) -> HttpResponse:
     """One way to narrow the list, with a search among its values."""
-    check(person(request), "container.view")
+    check_somewhere(person(request), "container.view")
     if name not in queries.FACETS:
         raise Missing(_("There is no such filter."))
     parameters = queries.ListParameters.of(request.GET)
@@ -111,7 +111,7 @@ def container_facet(request: HttpRequest, name: str) -> HttpResponse:
 def container_row(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """One row of the list, as it is now."""
     container = access_container(person(request), host_id, container_id, "container.view")
-    row = queries.container_row(container, address=host_name(request))
+    row = queries.container_row(container, user=person(request), address=host_name(request))
     return render(request, "containers/_rows.html", {"rows": [row]})
 
 
@@ -121,7 +121,7 @@ def container_look(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
     container = access_container(person(request), host_id, container_id, "container.view")
     context = {
         "container": container,
-        "row": queries.container_row(container, address=host_name(request)),
+        "row": queries.container_row(container, user=person(request), address=host_name(request)),
         "labels": [
             (name, MASK if looks_secret(name, value) else value)
             for name, value in sorted(container.labels.items())
@@ -135,7 +135,7 @@ def container_look(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
 def container_menu(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """What can be done with a row."""
     container = access_container(person(request), host_id, container_id, "container.view")
-    row = queries.container_row(container, address=host_name(request))
+    row = queries.container_row(container, user=person(request), address=host_name(request))
     return render(request, "containers/_menu.html", {"container": container, "row": row, "target": row["row_id"]})
 
 
@@ -165,9 +165,8 @@ def _tab(
 
 
 def _find_gone(request: HttpRequest, host_id: UUID, container_id: str) -> Gone | None:
-    user = person(request)
-    host = access_host(user, host_id, "container.view")
-    return detail_queries.gone(user, host=host, container_id=container_id)
+    host = Host.objects.filter(pk=host_id).first()
+    return detail_queries.gone(person(request), host=host, container_id=container_id) if host is not None else None
 
 
 @require_GET
@@ -195,7 +194,7 @@ def container_live(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
         context["problem"] = _explained(container, error)
     else:
         context["facts"] = detail_queries.facts(detail, host=container.host, address=host_name(request))
-        context["may_reveal"] = allowed(user, "container.inspect")
+        context["may_reveal"] = allowed(user, "container.reveal", team_id=container.team_id)
     return render(request, "containers/_live.html", context)
 
 

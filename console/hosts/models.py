@@ -6,6 +6,7 @@ import uuid
 from typing import Self
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
@@ -13,7 +14,8 @@ from console.accounts.models import User
 from console.gateway import Driver, Endpoint, Timeouts, TlsCredentials
 from console.hosts.causes import Explanation, explain
 from console.lib.crypto import EncryptedJSONField
-from console.rbac.policy import allowed
+from console.rbac.models import HostGrant
+from console.rbac.policy import Level, rights_of
 
 
 class HostState(models.TextChoices):
@@ -39,8 +41,12 @@ class DriverChoice(models.TextChoices):
 
 class HostQuerySet(models.QuerySet["Host"]):
     def visible_to(self, user: User) -> Self:
-        """The hosts ``user`` may know of."""
-        return self if allowed(user, "host.view") else self.none()
+        """The hosts ``user`` may know of: all by their role, else those that their teams may work on."""
+        rights = rights_of(user)
+        if rights.everywhere >= Level.VIEW:
+            return self
+        teams = rights.teams_with(Level.VIEW)
+        return self.filter(Exists(HostGrant.objects.filter(host_id=OuterRef("pk"), team_id__in=teams)))
 
 
 class Host(models.Model):

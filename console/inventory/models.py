@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Self
+from uuid import UUID
 
 from django.db import models
 
 from console.accounts.models import User
 from console.gateway import ContainerState, Health
 from console.hosts.models import Host
-from console.rbac.policy import allowed
+from console.rbac.models import OwnedKind, owned_by, team_of
+from console.rbac.policy import Level, allowed, rights_of
 
 
 class Rank(models.IntegerChoices):
@@ -23,24 +25,31 @@ class Rank(models.IntegerChoices):
     ENDED = 5
 
 
-class ObservedQuerySet(models.QuerySet):  # type: ignore[type-arg]  # serves several models
-    action = ""
-
+class ContainerQuerySet(models.QuerySet["ObservedContainer"]):
     def visible_to(self, user: User) -> Self:
-        """The objects ``user`` may know of."""
-        return self if allowed(user, self.action) else self.none()
+        """The containers ``user`` may know of: all by their role, else those that their teams own."""
+        rights = rights_of(user)
+        if rights.everywhere >= Level.VIEW:
+            return self
+        teams = rights.teams_with(Level.VIEW)
+        return self.filter(owned_by(teams, kind=OwnedKind.CONTAINER, object_id="container_id"))
+
+    def with_team(self) -> Self:
+        """The same, each with the id of the team that owns it in ``team_id``."""
+        return self.annotate(team_id=team_of(kind=OwnedKind.CONTAINER, object_id="container_id"))
 
 
-class ContainerQuerySet(ObservedQuerySet):
-    action = "container.view"
-
-
-class ImageQuerySet(ObservedQuerySet):
-    action = "image.view"
+class ImageQuerySet(models.QuerySet["ObservedImage"]):
+    def visible_to(self, user: User) -> Self:
+        """The images ``user`` may know of: what a host keeps may be another team's work."""
+        return self if allowed(user, "image.view") else self.none()
 
 
 class ObservedContainer(models.Model):
     """A container as the last list or event showed it."""
+
+    #: Who owns it; ``None`` is nobody. There after ``with_team()`` alone.
+    team_id: UUID | None
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="containers")
     container_id = models.CharField(max_length=64)

@@ -7,7 +7,7 @@ from functools import cached_property
 from django.conf import settings
 from django.http import HttpRequest
 
-from console.lib.navigation import Link, links
+from console.lib.navigation import Audience, Link, links
 
 THEMES = ("system", "light", "dark")
 THEME_COOKIE = "pilothouse_theme"
@@ -23,8 +23,15 @@ class Frame:
     @cached_property
     def links(self) -> list[Link]:
         """The sidebar's entries, with the current one marked."""
-        is_admin = getattr(getattr(self._request, "user", None), "is_admin", False)
-        return links(self._request.path, is_admin=is_admin)
+        return links(self._request.path, audiences=self._audiences())
+
+    def _audiences(self) -> frozenset[Audience]:
+        user = getattr(self._request, "user", None)
+        if getattr(user, "oversees", False):
+            return frozenset({Audience.EVERYBODY, Audience.OVERSEERS})
+        if getattr(user, "is_in_team", False):
+            return frozenset({Audience.EVERYBODY, Audience.TEAMMATES})
+        return frozenset({Audience.EVERYBODY})
 
     @property
     def main_links(self) -> list[Link]:

@@ -26,9 +26,9 @@ _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|authorization|cookie|credential|api_?key|private_?key|csrf|_pem$",
     re.IGNORECASE,
 )
-#: What must not be seen even inside other text: the one-time link, and passwords within an address.
+#: What must not be seen even inside other text: one-time links, and passwords within an address.
 _SECRET_TEXT = (
-    (re.compile(r"(/first-admin/)[^/\s?#\"']+"), r"\1***"),
+    (re.compile(r"(/(?:first-admin|invitations)/)[^/\s?#\"']+"), r"\1***"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )
 MASK = "***"

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+
+class Audience(enum.Enum):
+    """Who is shown an entry."""
+
+    EVERYBODY = enum.auto()
+    #: Admins and auditors.
+    OVERSEERS = enum.auto()
+    #: Everybody else who is in a team.
+    TEAMMATES = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,16 +30,20 @@ class Entry:
     below_line: bool = False
     on_phone: bool = False
     by_host: bool = False  # its address takes the host to narrow it to
-    for_admins: bool = False
+    audience: Audience = Audience.EVERYBODY
 
 
 ENTRIES = (
     Entry(name="overview", label=_("Overview"), icon="layout-dashboard", on_phone=True, by_host=True),
     Entry(name="container-list", label=_("Containers"), icon="box", on_phone=True, by_host=True),
-    Entry(name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True),
-    Entry(name="host-list", label=_("Hosts"), icon="server"),
+    Entry(
+        name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True, audience=Audience.OVERSEERS
+    ),
+    Entry(name="host-list", label=_("Hosts"), icon="server", audience=Audience.OVERSEERS),
     Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True, by_host=True),
-    Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, for_admins=True),
+    Entry(name="people-list", label=_("People & teams"), icon="users", below_line=True, audience=Audience.OVERSEERS),
+    Entry(name="team-list", label=_("Teams"), icon="users", below_line=True, audience=Audience.TEAMMATES),
+    Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, audience=Audience.OVERSEERS),
     Entry(name="settings", label=_("Settings"), icon="settings", below_line=True),
 )
 
@@ -42,9 +57,9 @@ class Link:
     is_current: bool
 
 
-def links(path: str, *, is_admin: bool) -> list[Link]:
-    """Return every entry for the page at ``path``; the entry with the longest matching address is current."""
-    addresses = {entry: reverse(entry.name) for entry in ENTRIES if is_admin or not entry.for_admins}
+def links(path: str, *, audiences: frozenset[Audience]) -> list[Link]:
+    """Return the entries for the page at ``path``; the entry with the longest matching address is current."""
+    addresses = {entry: reverse(entry.name) for entry in ENTRIES if entry.audience in audiences}
     home = reverse("overview")
     below = [url for url in addresses.values() if path == url or (url != home and path.startswith(url))]
     current = max(below, key=len, default="")

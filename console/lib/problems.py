@@ -122,7 +122,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """403: known, but not allowed. A refusal of ours brings its own code and sentence."""
+    """403: known, but not allowed. A refusal of ours brings its own code and sentences."""
     return answer(
         request,
         Problem(
@@ -130,7 +130,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
             code=getattr(exception, "code", "forbidden"),
             title=_("You may not do this"),
             message=_sentence(exception) or _("Your role does not allow it."),
-            next_step=_("Ask an admin of this console if you need it."),
+            next_step=getattr(exception, "next_step", "") or _("Ask an admin of this console if you need it."),
         ),
     )
 

@@ -9,12 +9,13 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.lib.problems import Missing
 from console.operations.models import Operation, OperationQuerySet
-from console.rbac.access import check
+from console.rbac.access import check, check_somewhere
+from console.rbac.models import owner_of_container
 
 
 def access_operations(user: User) -> OperationQuerySet:
     """Return the operations that ``user`` may know of. Raises ``Refused`` when he may know of none by his role."""
-    check(user, "operation.view")
+    check_somewhere(user, "operation.view")
     operations: OperationQuerySet = Operation.objects.visible_to(user)
     return operations
 
@@ -34,8 +35,16 @@ def access_operation(user: User, operation_id: UUID, action: str) -> Operation:
         check(
             user,
             each,
+            team_id=operation.team_id,
             host=operation.host,
             object_id=operation.object_id,
             object_name=operation.object_name,
         )
     return operation
+
+
+def team_behind(kind: str, *, host_id: UUID | None, object_id: str) -> UUID | None:
+    """Return the team that owns what an operation of ``kind`` is about, as of now; ``None`` when nobody does."""
+    if host_id is None or not object_id or not kind.startswith("container."):
+        return None
+    return owner_of_container(host_id=host_id, container_id=object_id)

@@ -10,7 +10,9 @@ from redis.exceptions import RedisError
 from console.accounts.models import User
 from console.lib.live import Subscription
 from console.lib.websocket import FAILED, Receive, Refusal, Scope, Send, StreamConsumer, in_database
-from console.rbac.policy import allowed
+from console.operations.models import Operation
+from console.rbac.models import OwnedKind, Ownership
+from console.rbac.policy import Level, allowed_somewhere, rights_of
 
 #: What somebody must be allowed to do to be told about a topic; the part before the colon.
 ACTIONS: Final = {
@@ -23,11 +25,30 @@ ACTIONS: Final = {
     "operation": "operation.view",
     "notifications": "operation.view",
     "audit": "audit.view",
+    "people": "person.view",
+    "teams": "team.view",
 }
 
 
 def _allowed_topics(user: User) -> frozenset[str]:
-    return frozenset(topic for topic, action in ACTIONS.items() if allowed(user, action))
+    return frozenset(topic for topic, action in ACTIONS.items() if allowed_somewhere(user, action))
+
+
+def _known(user: User, topics: list[str]) -> list[str]:
+    """Return those of ``topics`` that ``user`` may be told: of what names an object, only what he may know of."""
+    parts = {topic: topic.split(":") for topic in topics}
+    teams = rights_of(user).teams_with(Level.VIEW)
+    asked = [words[2] for words in parts.values() if words[0] == "container"]
+    # By who owns it: what was just removed is in no inventory any more.
+    owned = Ownership.objects.filter(kind=OwnedKind.CONTAINER, object_id__in=asked, team_id__in=teams)
+    containers = {
+        f"container:{host_id}:{container_id}" for host_id, container_id in owned.values_list("host_id", "object_id")
+    }
+    asked = [words[1] for words in parts.values() if words[0] == "operation"]
+    operations = {
+        f"operation:{pk}" for pk in Operation.objects.visible_to(user).filter(pk__in=asked).values_list("pk", flat=True)
+    }
+    return [topic for topic, words in parts.items() if len(words) == 1 or topic in containers or topic in operations]
 
 
 class LiveConsumer(StreamConsumer):
@@ -38,6 +59,7 @@ class LiveConsumer(StreamConsumer):
     """
 
     _topics: frozenset[str] = frozenset()
+    _user: User | None = None
     _echo_is_due = False
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +81,7 @@ class LiveConsumer(StreamConsumer):
 
     def may_go_on(self) -> bool:
         """Look up what the person may see now; nothing at all is no reason to close."""
-        user = User.objects.filter(pk=self.scope["user"].pk).first()
+        user = self._user = User.objects.filter(pk=self.scope["user"].pk).first()
         self._topics = _allowed_topics(user) if user is not None else frozenset()
         return user is not None
 
@@ -70,9 +92,21 @@ class LiveConsumer(StreamConsumer):
             if message["type"] == "echo":
                 self._echo_is_due = False
                 continue
-            topics = [topic for topic in message["topics"] if topic.partition(":")[0] in self._topics]
+            topics = await self._told(message["topics"])
             if topics:
                 await self.send_control({"type": "changed", "topics": topics})
+
+    async def _told(self, topics: list[str]) -> list[str]:
+        user, mine = self._user, f"notifications:{self.scope['user'].pk}"
+        found = [
+            topic
+            for topic in topics
+            if topic.partition(":")[0] in self._topics and (topic == mine or not topic.startswith("notifications:"))
+        ]
+        if user is None or rights_of(user).everywhere >= Level.VIEW:
+            return found
+        others = [topic for topic in found if topic != mine]
+        return [*(topic for topic in found if topic == mine), *await in_database(lambda: _known(user, others))]
 
     async def renew(self) -> None:
         """See that signals still arrive. Raises ``Refusal``."""

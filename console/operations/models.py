@@ -12,11 +12,11 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.hosts.models import Host
 from console.lib.crypto import EncryptedJSONField
 from console.operations.registry import title_of
-from console.rbac.policy import allowed
+from console.rbac.policy import Level, rights_of
 
 
 class OperationState(models.TextChoices):
@@ -45,8 +45,11 @@ WORKS = Q(state=OperationState.RUNNING, watches=False)
 
 class OperationQuerySet(models.QuerySet["Operation"]):
     def visible_to(self, user: User) -> Self:
-        """The operations ``user`` may know of."""
-        return self if allowed(user, "operation.view") else self.none()
+        """The operations ``user`` may know of: all by their role, else those on what their teams own."""
+        rights = rights_of(user)
+        if rights.everywhere >= Level.VIEW:
+            return self
+        return self.filter(team_id__in=rights.teams_with(Level.VIEW))
 
     def active(self) -> Self:
         """Those of which something is still to come."""
@@ -88,6 +91,8 @@ class Operation(models.Model):
     kind = models.CharField(max_length=60)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="operations")
     host = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="operations")
+    #: Who owned the object when this was asked for, or will own what this makes.
+    team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL, related_name="operations")
     #: The engine object's full id or reference; "" until a create knows it.
     object_id = models.CharField(max_length=300, blank=True, db_index=True)
     #: What people call it: a container's name, an image's reference.

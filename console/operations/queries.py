@@ -365,7 +365,9 @@ def operation_detail(operation: Operation, *, user: User) -> Detail:
         engine_words=engine_words,
         can_cancel=can_stop and operation.cancel_requested_at is None,
         can_retry=can_repeat and kind is not None and kind.retries,
-        correct_url=_correct_url(operation) if can_repeat and allowed(user, operation.kind) else "",
+        correct_url=_correct_url(operation)
+        if can_repeat and allowed(user, operation.kind, team_id=operation.team_id)
+        else "",
         retries=row_list(retries[:10], user=user),
     )
 

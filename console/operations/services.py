@@ -16,6 +16,7 @@ from console.hosts.models import Host
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
+from console.operations.access import team_behind
 from console.operations.dispatch import wake
 from console.operations.errors import Impossible
 from console.operations.models import ENDED, Operation, OperationState
@@ -40,7 +41,8 @@ def enqueue(
 ) -> Operation:
     """``actor`` asks for a change, which a worker makes: its row and its audit row, in one transaction.
 
-    Returns at once, whether Redis is there or not. ``arguments`` are plain JSON and are kept encrypted.
+    Returns at once, whether Redis is there or not. ``arguments`` are plain JSON and are kept encrypted. The operation
+    is for the team that owns the object now to see, also when the object is gone.
     """
     arguments = arguments or {}
     known = find(kind)
@@ -49,6 +51,7 @@ def enqueue(
             actor=actor,
             kind=kind,
             host=host,
+            team_id=team_behind(kind, host_id=host.pk if host is not None else None, object_id=object_id),
             object_id=one_line(object_id, limit=300),
             object_name=one_line(object_name, limit=300),
             holds_secrets=known is not None and known.has_secrets(arguments),

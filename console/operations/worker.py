@@ -38,6 +38,7 @@ from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
 from console.operations import errors
+from console.operations.access import team_behind
 from console.operations.context import OperationContext, plain
 from console.operations.dispatch import wake
 from console.operations.errors import Failure, Halted, Reason
@@ -313,7 +314,8 @@ class _Run:
     def _authorised(self) -> bool:
         """Ask again, with the rights of now; a refusal ends the operation and has a row of its own."""
         operation = self.operation
-        if operation.actor is not None and allowed(operation.actor, operation.kind):
+        team_id = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
+        if operation.actor is not None and allowed(operation.actor, operation.kind, team_id=team_id):
             return True
         refusal = Refused(
             operation.kind,

@@ -24,6 +24,7 @@ from console.hosts.queries import CERTIFICATE_NOTICE, HostCard, host_cards
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedImage, Rank
 from console.operations.models import Operation, OperationQuerySet, OperationState
 from console.operations.queries import Row, row_list
+from console.rbac.policy import allowed
 
 _MOST_CONTAINERS: Final = 12
 _MOST_OPERATIONS: Final = 6
@@ -88,7 +89,8 @@ class OverviewPage:
 
 def overview_page(user: User, *, host: str = "") -> OverviewPage:
     """Return what ``user`` sees first: of the host with the id ``host``, or of all of them."""
-    every = host_cards(user)
+    # Whose rights end at their team's containers sees those, not what else a host does.
+    every = host_cards(user) if allowed(user, "host.view") else []
     cards = [card for card in every if str(card.host.id) == host] or every
     is_narrow = len(cards) < len(every)
     host_ids = [card.host.id for card in cards]
@@ -105,8 +107,8 @@ def overview_page(user: User, *, host: str = "") -> OverviewPage:
         more_problems=more,
         cards=cards,
         counts=Counts(
-            containers=sum(card.containers for card in cards),
-            running=sum(card.running for card in cards),
+            containers=observed.count(),
+            running=observed.filter(state=ContainerState.RUNNING).count(),
             images=images.count(),
             hosts=len(cards),
             hosts_reachable=sum(card.host.is_reachable for card in cards),

@@ -18,7 +18,7 @@ from console.containers.states import state_badge
 from console.gateway import ContainerState
 from console.hosts.models import Host
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedImage
-from console.rbac.policy import allowed
+from console.rbac.policy import allowed, allowed_somewhere
 
 LONGEST: Final = 100
 _MOST_CONTAINERS: Final = 8
@@ -68,6 +68,14 @@ _PAGES: Final = (
     _Place(
         name="activity", label=gettext_lazy("Activity"), icon="activity", action="operation.view", words="operations"
     ),
+    _Place(
+        name="people-list",
+        label=gettext_lazy("People"),
+        icon="users",
+        action="person.view",
+        words="users roles invitations suspend",
+    ),
+    _Place(name="team-list", label=gettext_lazy("Teams"), icon="users", action="team.view", words="people members"),
     _Place(name="audit-list", label=gettext_lazy("Audit"), icon="scroll-text", action="audit.view", words="who log"),
     _Place(
         name="settings", label=gettext_lazy("Settings"), icon="settings", action="", words="password theme language"
@@ -82,6 +90,14 @@ _ACTIONS: Final = (
         words="new run",
     ),
     _Place(name="image-pull", label=gettext_lazy("Pull an image"), icon="download", action="image.pull", words="get"),
+    _Place(
+        name="person-invite",
+        label=gettext_lazy("Invite somebody"),
+        icon="user-plus",
+        action="person.invite",
+        words="new user person link",
+    ),
+    _Place(name="team-create", label=gettext_lazy("Create a team"), icon="users", action="team.create", words="new"),
     _Place(name="host-add", label=gettext_lazy("Add a host"), icon="server-cog", action="host.add", words="new engine"),
 )
 
@@ -158,7 +174,7 @@ def actions_on(user: User, container: ObservedContainer) -> list[Group]:
     found = [
         _deed(verb, container.host_id, container.container_id, container.name, container.host.name)
         for verb in _VERBS
-        if container.state in verb.states and allowed(user, f"container.{verb.name}")
+        if container.state in verb.states and allowed(user, f"container.{verb.name}", team_id=container.team_id)
     ]
     title = _("Do with %(name)s") % {"name": container.name}
     return [Group(key="verbs", title=title, found=found)] if found else []
@@ -170,11 +186,13 @@ def _deeds(user: User, words: list[str]) -> list[Found]:
     for verb in _VERBS:
         rest = [word for word in words if not verb.is_meant(word)]
         # A verb alone names no container, and must not do something to the first there is.
-        if 0 < len(rest) < len(words) and allowed(user, f"container.{verb.name}"):
-            rows = _matching_containers(user, rest).filter(state__in=verb.states)
+        action = f"container.{verb.name}"
+        if 0 < len(rest) < len(words) and allowed_somewhere(user, action):
+            rows = _matching_containers(user, rest).filter(state__in=verb.states).with_team().select_related("host")
             found += [
-                _deed(verb, *row)
-                for row in rows.values_list("host_id", "container_id", "name", "host__name")[:_MOST_OTHERS]
+                _deed(verb, row.host_id, row.container_id, row.name, row.host.name)
+                for row in rows.only("container_id", "name", "host__name")[:_MOST_OTHERS]
+                if allowed(user, action, team_id=row.team_id)
             ]
     return found
 
@@ -251,6 +269,8 @@ def _images(user: User, words: list[str]) -> list[Found]:
 
 
 def _hosts(user: User, words: list[str]) -> list[Found]:
+    if not allowed(user, "host.view"):
+        return []  # one may know of a host by what runs there, and not see its page
     wanted = Q()
     for word in words:
         wanted &= Q(name__icontains=word) | Q(url__icontains=word)
@@ -270,7 +290,7 @@ def _hosts(user: User, words: list[str]) -> list[Found]:
 def _places(user: User, places: tuple[_Place, ...], words: list[str]) -> list[Found]:
     found = []
     for place in places:
-        if place.action and not allowed(user, place.action):
+        if place.action and not allowed_somewhere(user, place.action):
             continue
         haystack = f"{place.label} {place.words} {place.name}".lower()
         if all(word in haystack for word in words):

@@ -13,7 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
-from console.rbac.policy import allowed
+from console.rbac.policy import allowed, allowed_somewhere
 
 
 class NamedHost(Protocol):
@@ -45,12 +45,24 @@ class Refused(PermissionDenied):
 
 
 def check(
-    user: User, action: str, *, host: NamedHost | None = None, object_id: str = "", object_name: str = ""
+    user: User,
+    action: str,
+    *,
+    team_id: UUID | None = None,
+    host: NamedHost | None = None,
+    object_id: str = "",
+    object_name: str = "",
 ) -> None:
-    """Let ``user`` do ``action`` or raise ``Refused``.
+    """Let ``user`` do ``action`` to what the team owns (without one, to what nobody owns), or raise ``Refused``.
 
     The middleware of ``console.audit`` writes the audit row for pages; sockets and workers, which have no middleware,
     call ``console.audit.services.record_refusal`` themselves.
     """
-    if not allowed(user, action):
+    if not allowed(user, action, team_id=team_id):
         raise Refused(action, host=host, object_id=object_id, object_name=object_name)
+
+
+def check_somewhere(user: User, action: str) -> None:
+    """Let ``user`` into a page about ``action``, when there can be something to do it to; else raise ``Refused``."""
+    if not allowed_somewhere(user, action):
+        raise Refused(action)

@@ -1,48 +1,153 @@
 """Who may do what: the one check behind pages, sockets and workers.
 
-An action's name is the operation kind and the audit action too: ``container.start``. Until teams exist, an active
-admin may do everything and everybody else nothing.
+An action's name is the operation kind and the audit action too: ``container.start``. Each asks for a level; a person's
+level over an object comes from the team that owns it, or from a role in the whole console. What nobody owns is only
+for those whose role reaches everywhere.
 """
 
 from __future__ import annotations
 
-from console.accounts.models import User
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from console.accounts.models import Membership, Role, TeamRole, User
+
+
+class Level(enum.IntEnum):
+    """How far somebody's rights over an object go; each level holds those below it."""
+
+    NONE = 0
+    VIEW = 1
+    LOGS = 2
+    OPERATE = 3
+    SHELL = 4
+    EDIT = 5
+    OWN = 6
+
+
+#: Acts on what a team can own, and the level that each asks for.
+OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
+    "container.view": Level.VIEW,
+    "container.stats": Level.VIEW,
+    "container.logs": Level.LOGS,
+    "container.start": Level.OPERATE,
+    "container.stop": Level.OPERATE,
+    "container.restart": Level.OPERATE,
+    "container.kill": Level.OPERATE,
+    "container.pause": Level.OPERATE,
+    "container.unpause": Level.OPERATE,
+    "container.terminal": Level.SHELL,
+    "container.attach": Level.SHELL,
+    "container.inspect": Level.LOGS,
+    #: Shows an environment value that looks secret.
+    "container.reveal": Level.EDIT,
+    "container.rename": Level.EDIT,
+    "container.remove": Level.EDIT,
+    "operation.view": Level.VIEW,
+    "operation.cancel": Level.OPERATE,
+    "operation.retry": Level.OPERATE,
+    "team.view": Level.VIEW,
+    "team.invite": Level.OWN,
+    "team.change_role": Level.OWN,
+    "team.remove_member": Level.OWN,
+    "team.revoke_invitation": Level.OWN,
+    "team.leave": Level.VIEW,
+}
+
+#: Acts on the console and its hosts, and the level that they ask for everywhere.
+CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
+    "host.view": Level.VIEW,
+    "host.add": Level.OWN,
+    "host.test": Level.OWN,
+    "host.edit": Level.OWN,
+    "host.remove": Level.OWN,
+    # Until teams have policies and quotas, their people make no containers: they are given them.
+    "container.create": Level.OWN,
+    "container.assign": Level.OWN,
+    "image.view": Level.VIEW,
+    "image.pull": Level.OWN,
+    "image.tag": Level.OWN,
+    "image.remove": Level.OWN,
+    "audit.view": Level.VIEW,
+    "person.view": Level.VIEW,
+    "person.invite": Level.OWN,
+    "person.revoke_invitation": Level.OWN,
+    "person.change_role": Level.OWN,
+    "person.suspend": Level.OWN,
+    "person.restore": Level.OWN,
+    "team.create": Level.OWN,
+    "team.rename": Level.OWN,
+    "team.remove": Level.OWN,
+    "team.grant_host": Level.OWN,
+    "team.revoke_host": Level.OWN,
+}
 
 #: Every action there is. A name that is not here is refused, so a misspelt check denies.
-ACTIONS = frozenset(
-    {
-        "host.view",
-        "host.add",
-        "host.test",
-        "host.edit",
-        "host.remove",
-        "container.view",
-        "container.logs",
-        "container.stats",
-        "container.inspect",
-        "container.terminal",
-        "container.attach",
-        "container.create",
-        "container.start",
-        "container.stop",
-        "container.restart",
-        "container.kill",
-        "container.pause",
-        "container.unpause",
-        "container.rename",
-        "container.remove",
-        "image.view",
-        "image.pull",
-        "image.tag",
-        "image.remove",
-        "operation.view",
-        "operation.cancel",
-        "operation.retry",
-        "audit.view",
-    }
-)
+ACTIONS: Final = frozenset(OBJECT_ACTIONS) | frozenset(CONSOLE_ACTIONS)
+
+_EVERYWHERE: Final = {Role.ADMIN.value: Level.OWN, Role.AUDITOR.value: Level.LOGS}
+_IN_TEAM: Final = {
+    TeamRole.OWNER.value: Level.OWN,
+    TeamRole.MEMBER.value: Level.EDIT,
+    TeamRole.VIEWER.value: Level.LOGS,
+}
 
 
-def allowed(user: User, action: str) -> bool:
-    """Whether ``user`` may do ``action`` now."""
-    return action in ACTIONS and user.is_authenticated and user.is_admin
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """A person's levels at one moment: over everything, and over what each of their teams owns."""
+
+    everywhere: Level
+    teams: Mapping[UUID, Level]
+
+    def over(self, team_id: UUID | None) -> Level:
+        """The level over what the team owns; ``None`` is what nobody owns."""
+        return max(self.everywhere, self.teams.get(team_id, Level.NONE) if team_id is not None else Level.NONE)
+
+    def teams_with(self, level: Level) -> list[UUID]:
+        """The teams whose objects the person has at least this level over."""
+        return [team_id for team_id, reached in self.teams.items() if reached >= level]
+
+
+NOTHING: Final = Rights(Level.NONE, {})
+
+
+def rights_of(user: User) -> Rights:
+    """Return what ``user`` may do, read once for each time the person was fetched.
+
+    A request fetches its person anew, a worker and the lease of a stream do so whenever they ask.
+    """
+    if not user.is_authenticated or not user.is_active:
+        return NOTHING
+    known: Rights | None = user.__dict__.get("_rights")
+    if known is None:
+        everywhere = _EVERYWHERE.get(user.role, Level.NONE)
+        # Who may do everything everywhere gains nothing from a team.
+        memberships = (
+            Membership.objects.filter(person_id=user.pk) if everywhere < Level.OWN else Membership.objects.none()
+        )
+        teams = {
+            team_id: _IN_TEAM.get(role, Level.NONE) for team_id, role in memberships.values_list("team_id", "role")
+        }
+        known = Rights(everywhere, teams)
+        user.__dict__["_rights"] = known
+    return known
+
+
+def allowed(user: User, action: str, *, team_id: UUID | None = None) -> bool:
+    """Whether ``user`` may do ``action`` now, to what the team owns; without a team, to what nobody owns."""
+    if action in CONSOLE_ACTIONS:
+        return rights_of(user).everywhere >= CONSOLE_ACTIONS[action]
+    return action in OBJECT_ACTIONS and rights_of(user).over(team_id) >= OBJECT_ACTIONS[action]
+
+
+def allowed_somewhere(user: User, action: str) -> bool:
+    """Whether there can be anything that ``user`` may do ``action`` to: for pages and menus, never for an object."""
+    rights = rights_of(user)
+    if action in CONSOLE_ACTIONS:
+        return rights.everywhere >= CONSOLE_ACTIONS[action]
+    best = max([rights.everywhere, *rights.teams.values()])
+    return action in OBJECT_ACTIONS and best >= OBJECT_ACTIONS[action]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.audit.models import Outcome
 from console.audit.services import record_refusal
-from console.containers.access import access_container
+from console.containers.access import access_container, still_allowed
 from console.gateway import (
     BackendError,
     Chunk,
@@ -29,7 +29,6 @@ from console.gateway import (
     Window,
     open_engine,
 )
-from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
 from console.lib.text import one_line
 from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, TOO_LARGE, UNKNOWN, Refusal, StreamConsumer, in_database
@@ -125,19 +124,10 @@ class ContainerStream(StreamConsumer):
     def may_go_on(self) -> bool:
         """Whether the person, as the database knows them now, may still do what the stream does."""
         user = User.objects.filter(pk=self.user.pk).first()
-        if user is None:
-            return False
-        target = (self.container.host_id, self.container.container_id)
-        # Gone from the inventory: then the engine ends the stream itself, with the real reason.
-        is_known = ObservedContainer.objects.filter(host_id=target[0], container_id=target[1]).exists()
-        try:
-            if is_known:
-                access_container(user, *target, self.action)
-            else:
-                access_host(user, target[0], self.action)
-        except (Refused, Http404):
-            return False
-        return True
+        container = self.container
+        return user is not None and still_allowed(
+            user, host_id=container.host_id, container_id=container.container_id, action=self.action
+        )
 
 
 class WindowedStream(ContainerStream):

@@ -9,21 +9,19 @@ from functools import partial
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.models import User
 from console.accounts.sessions import is_session_valid
-from console.containers.access import access_container
+from console.containers.access import access_container, still_allowed
 from console.containers.requests import person
 from console.gateway import open_engine
-from console.hosts.access import access_host
 from console.inventory.models import ObservedContainer
 from console.lib.origin import origin_of
 from console.lib.websocket import StreamConsumer, in_database
-from console.rbac.access import Refused
 from console.terminals import services
 from console.terminals.forms import LogsForm, TicketForm
 
@@ -38,13 +36,11 @@ def _problems(form: TicketForm | LogsForm) -> JsonResponse:
 def _may_go_on(container: ObservedContainer, *, user_id: UUID, session_key: str | None) -> bool:
     """Whether the person may still read the log, with the session and the rights of now."""
     user = User.objects.filter(pk=user_id).first()
-    if user is None or not is_session_valid(session_key or "", user_id):
-        return False
-    try:
-        access_host(user, container.host_id, "container.logs")
-    except (Refused, Http404):
-        return False
-    return True
+    return (
+        user is not None
+        and is_session_valid(session_key or "", user_id)
+        and still_allowed(user, host_id=container.host_id, container_id=container.container_id, action="container.logs")
+    )
 
 
 @require_POST

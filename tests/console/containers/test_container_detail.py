@@ -71,7 +71,7 @@ def test_secrets_are_masked_until_asked_for(alice: User, client_of: ClientOf, ri
     shown = client.post(url_of(rich, "reveal/"), {"kind": "environment", "name": "DB_PASSWORD"}, headers=FRAGMENT)
 
     assert "canary-7f3" in shown.content.decode()
-    event = AuditEvent.objects.get(action="container.inspect")
+    event = AuditEvent.objects.get(action="container.reveal")
     assert event.details == {"revealed": "DB_PASSWORD", "kind": "environment"}
     assert "canary" not in repr(list(AuditEvent.objects.values()))
 

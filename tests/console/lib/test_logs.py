@@ -56,7 +56,11 @@ def test_a_value_with_a_secrets_name_is_masked(log_format: str, name: str) -> No
 def test_secrets_inside_text_are_masked(log_format: str) -> None:
     line = written(
         log_format,
-        ours(request="GET /accounts/first-admin/s3cr3t-token/?next=/", broker="redis://:hunter2@127.0.0.1:6379/0"),
+        ours(
+            request="GET /accounts/first-admin/s3cr3t-token/?next=/",
+            joined="POST /invitations/s3cr3t-token/",
+            broker="redis://:hunter2@127.0.0.1:6379/0",
+        ),
     )
     assert "s3cr3t" not in line
     assert "hunter2" not in line

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from bench.seed import fill_inventory
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.gateway import ContainerState
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
@@ -105,6 +105,13 @@ def test_the_stranger_finds_only_what_everybody_has(charlie: User, client_of: Si
     assert set(found) == {"pages"}
     assert found["pages"] == ["Overview", "Settings"]
     assert "web-1" not in client_of(charlie).get("/search/", {"q": "web"}).content.decode()
+
+
+def test_who_is_in_a_team_finds_the_teams_and_not_the_people(alice: User, bob: User) -> None:
+    bob.memberships.create(team=Team.objects.create(name="red"))
+    assert labels(bob, "people")["pages"] == ["Teams"]
+    assert labels(alice, "people")["pages"] == ["People", "Teams"]
+    assert labels(alice, "new team")["actions"] == ["Create a team"]
 
 
 def test_thousands_of_containers_are_searched_with_few_questions(

@@ -154,7 +154,7 @@ async def test_who_may_see_and_not_read_is_refused_and_recorded(
     engine: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("console.rbac.access.allowed", lambda _user, action: action != "container.logs")
+    monkeypatch.setattr("console.rbac.access.allowed", lambda _user, action, **_of: action != "container.logs")
     container = await run("sleep", "1000")
     key = await in_database(lambda: signed_in(alice))
     with untouched(engine):

@@ -1,0 +1,74 @@
+"""Which team owns which object of an engine, and on which hosts a team may work."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Subquery
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.models import Team
+
+
+class OwnedKind(models.TextChoices):
+    """What a team can own."""
+
+    CONTAINER = "container", _("Container")
+
+
+class Ownership(models.Model):
+    """A team owns an object of a host's engine. Keyed by host and full id: a name can come to mean something else."""
+
+    # Named in words: hosts stand on a floor above this one.
+    host = models.ForeignKey("hosts.Host", on_delete=models.CASCADE, related_name="ownerships")
+    kind = models.CharField(max_length=10, choices=OwnedKind.choices)
+    object_id = models.CharField(max_length=255)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="ownerships")
+    since = models.DateTimeField(auto_now_add=True)
+    #: Who made the object, or gave it to the team.
+    given_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["host", "kind", "object_id"], name="one_owner_per_object"),
+        ]
+        indexes = [models.Index(fields=["team", "kind"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id[:12]} of {self.team_id}"
+
+
+class HostGrant(models.Model):
+    """A team may work on a host."""
+
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="grants")
+    host = models.ForeignKey("hosts.Host", on_delete=models.CASCADE, related_name="grants")
+    since = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["team", "host"], name="one_grant_per_host")]
+
+    def __str__(self) -> str:
+        return f"{self.host_id} for {self.team_id}"
+
+
+def owner_of_container(*, host_id: UUID, container_id: str) -> UUID | None:
+    """Return the id of the team that owns the container; ``None`` when nobody does."""
+    owners = Ownership.objects.filter(host_id=host_id, kind=OwnedKind.CONTAINER, object_id=container_id)
+    return owners.values_list("team_id", flat=True).first()
+
+
+def team_of(*, kind: str, object_id: str) -> Subquery:
+    """Return who owns a row's object, as an expression; ``object_id`` names its column."""
+    owners = Ownership.objects.filter(host_id=OuterRef("host_id"), kind=kind, object_id=OuterRef(object_id))
+    return Subquery(owners.values("team_id")[:1], output_field=models.UUIDField())
+
+
+def owned_by(team_ids: list[UUID], *, kind: str, object_id: str) -> Exists:
+    """Return the condition that a row's object is one of the teams'; ``object_id`` names its column."""
+    owners = Ownership.objects.filter(
+        host_id=OuterRef("host_id"), kind=kind, object_id=OuterRef(object_id), team_id__in=team_ids
+    )
+    return Exists(owners)
