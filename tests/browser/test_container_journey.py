@@ -22,6 +22,8 @@ def test_the_form_says_in_words_what_will_happen_and_then_it_does(
     page.get_by_label("Image", exact=True).fill(STARTER)
     page.get_by_label("Command").first.fill("sh -c 'while true; do date; sleep 1; done'")
     page.get_by_label("Memory", exact=True).fill("64 MB")
+    # Three rows until the form is awake, for whoever has no scripts.
+    expect(page.get_by_label("Variable", exact=True)).to_have_count(1)
     page.get_by_label("Variable", exact=True).fill("GREETING")
     page.locator("[name=env_value]").fill("good morning")
     page.get_by_label("Label", exact=True).fill("team")

@@ -365,6 +365,7 @@ async def test_a_killed_web_process_leaves_nothing_once_the_reaper_came(place: P
     def later() -> int:
         # Stands for the half minute after which nobody has renewed the lease.
         TerminalSession.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert services.reap_sessions() == 0, "what only one look found may be renewed yet"
         return services.reap_sessions()
 
     assert await sync_to_async(later)() == 3
