@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from console.accounts.models import Membership, Team, TeamRole, User
 from console.audit.models import Outcome
 from console.audit.services import record
-from console.hosts.models import Host
+from console.hosts.models import Host, HostState
+from console.inventory.models import ObservedContainer
 from console.lib import live
 from console.lib.origin import Origin
 from console.lib.rechecks import recheck
@@ -107,6 +109,7 @@ def remove_team(*, actor: User, team: Team, origin: Origin) -> None:
     """Remove a team that owns nothing; its people stay in the console. Raises ``TeamInUse``."""
     with transaction.atomic():
         _lock(team)
+        _forget_what_is_gone(team)
         owned = team.ownerships.count()
         if owned:
             raise TeamInUse(
@@ -128,6 +131,12 @@ def remove_team(*, actor: User, team: Team, origin: Origin) -> None:
         people = [str(person) for person in team.people.order_by("username")]
         _record("team.remove", team, actor=actor, origin=origin, details={"people": people})
         team.delete()
+
+
+def _forget_what_is_gone(team: Team) -> None:
+    """Let go of containers that are on no host any more; of a host that does not answer, nobody knows."""
+    there = ObservedContainer.objects.filter(host_id=OuterRef("host_id"), container_id=OuterRef("object_id"))
+    team.ownerships.filter(~Exists(there), host__state=HostState.REACHABLE).delete()
 
 
 def _lock(team: Team) -> None:
