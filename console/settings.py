@@ -292,6 +292,7 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF, NONCE],
+        "worker-src": [SELF],
         # xterm.js sets styles of its own on elements.
         "style-src": [SELF, UNSAFE_INLINE],
         "img-src": [SELF, "data:"],

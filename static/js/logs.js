@@ -7,6 +7,7 @@ import { dress, plain, runs } from "./ansi.js";
 import { announce } from "./announce.js";
 import { dock } from "./dock.js";
 import { element } from "./elements.js";
+import { Searcher } from "./log-search.js";
 import { openStream } from "./stream.js";
 import { inOwnZone, zoneName } from "./time.js";
 
@@ -14,13 +15,12 @@ const LINE = 20;
 const MOST_LINES = 1000000;
 const DROP = 20000;
 const OVERSCAN = 12;
-const LONGEST_SEARCHED = 4000;
-/** Milliseconds of a frame that searching may take. */
-const SEARCH_SLICE = 10;
+/** Characters of lines that go into one round of a search: the rounds grow while they are quick. */
+const SMALLEST_ROUND = 4 * 1024;
+const LARGEST_ROUND = 256 * 1024;
+/** Milliseconds that a round should take. */
+const ROUND = 20;
 const STDERR = 2;
-// Any of these may take a second for one line of ours: a repeated group that itself repeats, or goes one of two ways.
-const SLOW_PATTERN = /\([^()]*(?:[+*|]|\{\d+,)[^()]*\)(?:[+*]|\{\d+,)|\\[1-9]/;
-const LONGEST_PATTERN = 300;
 const PLAIN_TEXT = /^[\x20-\x7e]*$/;
 const STAMP = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)) ?/;
 const TAILS = [100, 500, 5000, 50000];
@@ -96,6 +96,8 @@ class LogsView {
   constructor(params) {
     this.params = { tail: 500, since: 0, from: null, until: null, stdout: true, stderr: true, times: false, wrap: true, ...params };
     this.decoders = new Map();
+    this.searcher = new Searcher();
+    this.sought = null; // {source, isPattern}; another object for each search
     this.tab = null;
     this.build();
     this.clear();
@@ -370,13 +372,15 @@ class LogsView {
   }
 
   clear() {
-    this.lines = []; // {text, time, channel}
+    this.lines = []; // {text, time, channel, found: {sought, ranges}}
     this.tops = [0]; // tops[i] is where line i begins; one more than lines
     this.rests = new Map(); // channel -> the part of a line whose end has not come
     this.dropped = 0;
     this.hits = [];
     this.current = -1;
     this.searched = 0;
+    this.sought &&= { ...this.sought };
+    this.unmarked = []; // lines on the screen of which it is not known yet where they have what is sought
     this.unseen = 0;
     this.follows = true;
     this.schedule();
@@ -672,14 +676,13 @@ class LogsView {
         : gettext("Nothing was written in this time.");
     this.empty.hidden = this.lines.length > 0 || this.status.dataset.state === "connecting";
     this.showUnseen();
-    if (this.field.value && this.searched < this.lines.length) {
-      this.searchOn();
-    }
+    this.unmarked = this.sought ? [...wanted].filter((line) => line.found?.sought !== this.sought) : [];
+    this.searchOn();
   }
 
   drawLine(line) {
     const text = element("span", { class: "logs-text" });
-    const matches = this.matcher ? this.matcher(plain(line.text)) : null;
+    const matches = this.sought && line.found?.sought === this.sought ? line.found.ranges : null;
     if (matches?.length) {
       let at = 0;
       const flat = plain(line.text);
@@ -755,66 +758,99 @@ class LogsView {
 
   search() {
     const text = this.field.value;
+    this.forget();
+    this.field.removeAttribute("aria-invalid");
+    this.found.textContent = "";
+    const isPattern = this.pattern.getAttribute("aria-pressed") === "true";
+    const source = isPattern ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+    try {
+      new RegExp(source, "i");
+    } catch {
+      this.refuse(gettext("This regular expression is not complete."));
+      return;
+    }
+    this.sought = text ? { source, isPattern } : null;
+  }
+
+  forget() {
+    this.sought = null;
     this.hits = [];
     this.current = -1;
     this.searched = 0;
+    this.round = SMALLEST_ROUND;
     this.redraw = true;
-    this.matcher = null;
-    this.field.removeAttribute("aria-invalid");
-    this.found.textContent = "";
-    if (text && this.isPattern() && (text.length > LONGEST_PATTERN || SLOW_PATTERN.test(text))) {
-      this.field.setAttribute("aria-invalid", "true");
-      this.found.textContent = gettext("This regular expression could take for ever; write it without repeated groups.");
-    } else if (text) {
-      this.matcher = this.makeMatcher(text);
-    }
     this.schedule();
   }
 
-  isPattern() {
-    return this.pattern.getAttribute("aria-pressed") === "true";
+  refuse(reason) {
+    this.forget();
+    this.field.setAttribute("aria-invalid", "true");
+    this.found.textContent = reason;
   }
 
-  makeMatcher(text) {
-    let expression;
-    try {
-      const source = this.isPattern() ? text : text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-      expression = new RegExp(source, "gi");
-    } catch {
-      this.field.setAttribute("aria-invalid", "true");
-      this.found.textContent = gettext("This regular expression is not complete.");
-      return null;
-    }
-    const tester = new RegExp(expression.source, "i");
-    const matcher = (line) => {
-      const found = [];
-      for (const match of line.slice(0, LONGEST_SEARCHED).matchAll(expression)) {
-        if (match[0].length > 0) {
-          found.push([match.index, match.index + match[0].length]);
-        }
-      }
-      return found;
-    };
-    matcher.finds = (line) => tester.test(line.slice(0, LONGEST_SEARCHED)) && matcher(line).length > 0;
-    return matcher;
-  }
-
-  // In slices, so that a long log never holds the page.
+  // The lines on the screen come first, then all from the oldest on.
   searchOn() {
-    if (!this.matcher) {
+    if (!this.sought || this.searcher.isBusy) {
       return;
     }
-    const until = performance.now() + SEARCH_SLICE;
-    while (this.searched < this.lines.length && (this.searched % 256 > 0 || performance.now() < until)) {
-      if (this.matcher.finds(plain(this.lines[this.searched].text))) {
-        this.hits.push(this.searched);
+    if (this.unmarked.length > 0) {
+      this.markLines();
+    } else if (this.searched < this.lines.length) {
+      this.searchLines();
+    }
+  }
+
+  markLines() {
+    const lines = this.unmarked.splice(0, this.roundOf(this.unmarked, 0));
+    this.ask(lines, { wantsRanges: true }, ({ ranges }) => {
+      lines.forEach((line, at) => {
+        line.found = { sought: this.sought, ranges: ranges[at] };
+      });
+      if (ranges.some((some) => some.length > 0)) {
+        this.redraw = true;
+        this.schedule();
       }
-      this.searched += 1;
+    });
+  }
+
+  searchLines() {
+    const from = this.searched;
+    const to = this.roundOf(this.lines, from);
+    const before = this.dropped;
+    this.ask(this.lines.slice(from, to), { wantsRanges: false }, ({ hits }) => {
+      const gone = this.dropped - before; // meanwhile
+      for (const hit of hits) {
+        if (from + hit >= gone) {
+          this.hits.push(from + hit - gone);
+        }
+      }
+      this.searched = Math.max(0, to - gone);
+      this.found.textContent = interpolate(ngettext("%s line", "%s lines", this.hits.length), [this.hits.length.toLocaleString()]);
+    });
+  }
+
+  // Where a round that begins with the line at `from` ends.
+  roundOf(lines, from) {
+    let to = from;
+    for (let size = 0; to < lines.length && size < this.round; to += 1) {
+      size += lines[to].text.length + 1;
     }
-    this.found.textContent = interpolate(ngettext("%s line", "%s lines", this.hits.length), [this.hits.length.toLocaleString()]);
-    if (this.searched < this.lines.length) {
-      this.schedule();
-    }
+    return to;
+  }
+
+  ask(lines, { wantsRanges }, answered) {
+    const sought = this.sought;
+    const text = lines.map((line) => line.text).join("\n");
+    this.searcher.ask({ source: sought.source, text, wantsRanges, limited: sought.isPattern }, (answer) => {
+      if (sought === this.sought && answer) {
+        const next = answer.took < ROUND ? this.round * 2 : this.round / 2;
+        this.round = Math.min(LARGEST_ROUND, Math.max(SMALLEST_ROUND, next));
+        answered(answer);
+      } else if (sought === this.sought) {
+        this.refuse(gettext("This regular expression could take for ever; write it without repeated groups."));
+      }
+      this.searchOn();
+    });
   }
 
   step(direction) {
@@ -847,6 +883,7 @@ class LogsView {
     cancelAnimationFrame(this.frame);
     document.removeEventListener("live:changed", this.onLive);
     this.observer.disconnect();
+    this.searcher.stop();
     this.disconnect();
   }
 }

@@ -137,6 +137,31 @@ def test_a_log_is_read_from_a_moment_until_another_with_as_many_lines_as_typed(
     console.engine.remove("diary")
 
 
+def test_a_pattern_that_would_take_for_ever_is_given_up_and_the_page_goes_on(
+    console: Console, signed_in: Callable[..., Page]
+) -> None:
+    hostile = "printf 'error foo bar %.0s' $(seq 280); echo; echo all is well; sleep 1000"
+    console.engine.run("tangle", "sh", "-c", hostile)
+    page = signed_in()
+    open_container(page, "tangle", tab="Logs")
+    view = page.get_by_role("log")
+    expect(view).to_contain_text("all is well")
+    field = page.get_by_label("Search in these lines")
+    page.get_by_role("button", name="Regular expression").click()
+
+    field.fill(".*error.*foo.*bar.*foo.*bar.*baz")
+    expect(page.get_by_text("could take for ever")).to_be_visible()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+    field.fill("(is|was) w[e]")
+    expect(page.get_by_text("1 line", exact=True)).to_be_visible()
+    expect(view.locator("mark")).to_have_text("is we")
+    field.fill("(foo bar ?)+")
+    expect(view.locator("mark")).to_have_count(280)
+    expect(field).not_to_have_attribute("aria-invalid", "true")
+    console.engine.remove("tangle")
+
+
 def test_a_log_goes_on_when_the_container_starts_again(console: Console, signed_in: Callable[..., Page]) -> None:
     console.engine.run("returns", "sh", "-c", "echo sailing; sleep 1000")
     page = signed_in()
