@@ -40,7 +40,8 @@ def test_nothing_that_a_container_says_runs_or_becomes_markup(console: Console, 
     page = signed_in()
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
-    page.goto("/containers/")
+    # A row opens once its script is there.
+    page.goto("/containers/", wait_until="networkidle")
     expect(row_of(page, "hostile")).to_be_visible()
     row_of(page, "hostile").get_by_role("button", name=re.compile("Quick look")).click()
     expect(page.locator(".expanded-row")).to_contain_text("Command")
