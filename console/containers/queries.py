@@ -13,6 +13,8 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.accounts.models import Team, User
@@ -21,6 +23,7 @@ from console.containers.states import STATE_LABELS, UNHEALTHY, UNHEALTHY_LABEL, 
 from console.gateway import ContainerState, Health
 from console.hosts.models import Host, HostState
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedLabel
+from console.lib.templatetags.components import age
 from console.rbac.policy import Level, rights_of
 
 PAGE_SIZE = 50
@@ -207,6 +210,8 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
         host.pk: host
         for host in Host.objects.filter(pk__in={row["host_id"] for row in found}).defer("credentials", "info")
     }
+    # Once for each host: a template would say it anew in each of its rows.
+    seen = {host_id: _seen(host) for host_id, host in hosts.items()}
     teams = Team.objects.in_bulk({row["team_id"] for row in found if row["team_id"] is not None})
     rights = rights_of(user)
     base = reverse("container-list")
@@ -246,12 +251,21 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
                 "host": host.name,
                 "host_id": row["host_id"],
                 "stale": not host.is_reachable,
-                "seen_at": None if host.is_reachable else host.seen_at,
+                "seen": seen[row["host_id"]],
                 "ports": port_links(row["ports"], host_address=address_of(host, address=address)),
                 "created_at": row["created_at"],
             }
         )
     return shaped
+
+
+def _seen(host: Host) -> str:
+    """Say how old what we show of ``host`` is; "" while it answers."""
+    if host.is_reachable:
+        return ""
+    if host.seen_at is None:
+        return _("stale")
+    return format_html(_("seen %(age)s ago") % {"age": "{}"}, age(host.seen_at))
 
 
 def address_of(host: Host, *, address: str) -> str:
