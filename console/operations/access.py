@@ -43,6 +43,11 @@ def access_operation(user: User, operation_id: UUID, action: str) -> Operation:
     return operation
 
 
+def makes(kind: str) -> bool:
+    """Whether an operation of ``kind`` makes the object that it is about."""
+    return kind.endswith(".create")
+
+
 def team_behind(kind: str, *, host_id: UUID | None, object_id: str) -> UUID | None:
     """Return the team that owns what an operation of ``kind`` is about, as of now; ``None`` when nobody does."""
     if host_id is None or not object_id or not kind.startswith("container."):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
+
+from django.db import DatabaseError
 
 from console.gateway import ContainerEngine
 from console.lib import faults
@@ -14,6 +20,10 @@ from console.lib.text import one_line
 OUTPUT_LIMIT = 256 * 1024
 #: Layers shown; an image has at most 127.
 _MOST_LAYERS = 200
+
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def plain(text: str) -> str:
@@ -31,11 +41,42 @@ def _plain_value(value: Any) -> Any:
     return value
 
 
+class DatabaseCall:
+    """What a handler wants of the database, for the worker's thread to do."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self.answer: Future[Any] = Future()
+
+    def run(self) -> None:
+        """Do it and give the handler its answer, or its error. Raises ``DatabaseError``, and can be run again then."""
+        if self.answer.cancelled():
+            return
+        try:
+            result = self._work()
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  # the handler's own, raised again where it waits
+            self.fail(error)
+        else:
+            self._settle(lambda: self.answer.set_result(result))
+
+    def fail(self, error: BaseException) -> None:
+        """Raise ``error`` where the handler waits."""
+        self._settle(lambda: self.answer.set_exception(error))
+
+    def _settle(self, tell: Callable[[], None]) -> None:
+        # A handler that was cancelled meanwhile waits for nothing.
+        with suppress(InvalidStateError):
+            tell()
+
+
 class OperationContext:
     """One run of one operation.
 
     Handlers call it on the gateway's loop; the worker's thread beside them takes what changed by :meth:`changes`. It
-    never touches the database, so reporting costs a handler nothing.
+    never touches the database, so reporting costs a handler nothing; what a handler itself wants of the database goes
+    through :meth:`in_database`.
     """
 
     def __init__(
@@ -49,6 +90,7 @@ class OperationContext:
         engine: ContainerEngine,
         output: str = "",
         repeats: Collection[UUID] = (),
+        calls: SimpleQueue[DatabaseCall | None] | None = None,
     ) -> None:
         self.operation_id = operation_id
         #: The failed operations that this one asks for again: the one before it, the one before that, and so on.
@@ -62,6 +104,7 @@ class OperationContext:
         self.abandoned = False
         #: What others may do to the object meanwhile and it would explain any other end; see :meth:`watch`.
         self.undone_by: frozenset[str] = frozenset()
+        self._calls = calls if calls is not None else SimpleQueue()
         self._lock = threading.Lock()
         self._changes: dict[str, Any] = {}
         self._progress: dict[str, Any] = {}
@@ -138,6 +181,18 @@ class OperationContext:
         with self._lock:
             self.undone_by = frozenset()
             self._changes |= {"watches": False, "message": one_line(message, limit=500)}
+
+    async def in_database(
+        self, function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Result:
+        """Return what ``function`` answers, which reads or writes the database: the worker's thread calls it.
+
+        While the database is away it is called again, for as long as the lease holds: it must bear that.
+        """
+        call = DatabaseCall(lambda: function(*args, **kwargs))
+        self._calls.put(call)
+        result: Result = await asyncio.wrap_future(call.answer)
+        return result
 
     def fault(self, name: str) -> None:
         """Say that the named fault point is reached; see ``console.lib.faults``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -12,9 +12,14 @@ from django.utils.translation import gettext as _
 from console.operations.context import OperationContext
 from console.rbac.policy import ACTIONS
 
+if TYPE_CHECKING:
+    from console.operations.models import Operation
+
 __all__ = ["Handler", "Kind", "OperationContext", "find", "kinds", "register", "title_of"]
 
 Handler = Callable[[OperationContext], Awaitable[None]]
+#: Looks at an operation in the transaction that accepts it: may change its arguments, may raise and so refuse it.
+Accept = Callable[["Operation"], None]
 
 _kinds: dict[str, Kind] = {}
 
@@ -30,6 +35,7 @@ class Kind:
     cancellable: bool = False
     timeout: int = 60
     secrets: tuple[str, ...] = ()
+    accept: Accept | None = None
 
     def has_secrets(self, arguments: Mapping[str, Any]) -> bool:
         """Whether ``arguments`` hold what is not to be kept."""
@@ -52,12 +58,14 @@ def register(
     cancellable: bool = False,
     timeout: int = 60,
     secrets: tuple[str, ...] = (),
+    accept: Accept | None = None,
 ) -> Callable[[Handler], Handler]:
     """Make the decorated coroutine function the handler of ``name``.
 
     It runs again after a crash, so each of its steps must bear being done twice. A cancellable one is cancelled as an
     asyncio task; what it does then to clean up has a minute. ``title`` may hold ``%(name)s``. The arguments named in
-    ``secrets`` are forgotten once nothing needs them any more: at its success, or a while after another end.
+    ``secrets`` are forgotten once nothing needs them any more: at its success, or a while after another end. ``accept``
+    is called within the transaction in which somebody asks for one.
     """
     if name not in ACTIONS:
         raise ValueError(f"{name} is no action of console.rbac.policy")
@@ -73,6 +81,7 @@ def register(
             cancellable=cancellable,
             timeout=timeout,
             secrets=secrets,
+            accept=accept,
         )
         return handler
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone, translation
@@ -16,7 +17,7 @@ from console.hosts.models import Host
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
-from console.operations.access import team_behind
+from console.operations.access import makes, team_behind
 from console.operations.dispatch import wake
 from console.operations.errors import Impossible
 from console.operations.models import ENDED, Operation, OperationState
@@ -33,6 +34,7 @@ def enqueue(
     actor: User,
     kind: str,
     host: Host | None,
+    team_id: UUID | None = None,
     object_id: str = "",
     object_name: str = "",
     arguments: dict[str, Any] | None = None,
@@ -42,7 +44,8 @@ def enqueue(
     """``actor`` asks for a change, which a worker makes: its row and its audit row, in one transaction.
 
     Returns at once, whether Redis is there or not. ``arguments`` are plain JSON and are kept encrypted. The operation
-    is for the team that owns the object now to see, also when the object is gone.
+    is for the team that owns the object now to see, also when the object is gone; what makes an object names in
+    ``team_id`` who shall own it. Raises whatever its kind refuses it with.
     """
     arguments = arguments or {}
     known = find(kind)
@@ -51,7 +54,7 @@ def enqueue(
             actor=actor,
             kind=kind,
             host=host,
-            team_id=team_behind(kind, host_id=host.pk if host is not None else None, object_id=object_id),
+            team_id=team_id or team_behind(kind, host_id=host.pk if host is not None else None, object_id=object_id),
             object_id=one_line(object_id, limit=300),
             object_name=one_line(object_name, limit=300),
             holds_secrets=known is not None and known.has_secrets(arguments),
@@ -61,13 +64,15 @@ def enqueue(
             retry_of=retry_of,
             dispatched_at=timezone.now(),
         )
+        if known is not None and known.accept is not None:
+            known.accept(operation)
         record(
             actor=actor,
             action=kind,
             outcome=Outcome.ACCEPTED,
             host=host,
             object_id=object_id,
-            object_name=object_name,
+            object_name=operation.object_name,
             operation_id=operation.pk,
             origin=origin,
             details={"retry_of": str(retry_of.pk)} if retry_of is not None else None,
@@ -160,8 +165,9 @@ def retry_operation(*, actor: User, operation: Operation, origin: Origin | None 
         actor=actor,
         kind=operation.kind,
         host=operation.host,
-        # A create knows its object only afterwards; asked for again it makes another.
-        object_id="" if operation.kind.endswith(".create") else operation.object_id,
+        # A create knows its object only afterwards; asked for again it makes another, for the same team.
+        team_id=operation.team_id if makes(operation.kind) else None,
+        object_id="" if makes(operation.kind) else operation.object_id,
         object_name=operation.object_name,
         arguments=operation.arguments,
         origin=origin,

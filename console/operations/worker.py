@@ -15,9 +15,10 @@ import threading
 import time
 from collections.abc import Collection
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from typing import Any
 from uuid import UUID
 
@@ -38,8 +39,8 @@ from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
 from console.operations import errors
-from console.operations.access import team_behind
-from console.operations.context import OperationContext, plain
+from console.operations.access import makes, team_behind
+from console.operations.context import DatabaseCall, OperationContext, plain
 from console.operations.dispatch import wake
 from console.operations.errors import Failure, Halted, Reason
 from console.operations.models import HOST_SHARE, Operation, OperationState
@@ -242,6 +243,8 @@ class _Run:
     _task: asyncio.Task[End] | None = None
     _context: OperationContext | None = None
     _ready: threading.Event = field(default_factory=threading.Event)
+    #: What the handler wants of the database; ``None`` says that it has ended.
+    _calls: SimpleQueue[DatabaseCall | None] = field(default_factory=SimpleQueue)
     _cancelled: bool = False
     #: When the lease ends, by the monotonic clock: reckoned from before it was asked for.
     _lease_ends: float = field(default_factory=lambda: time.monotonic() + LEASE)
@@ -314,7 +317,10 @@ class _Run:
     def _authorised(self) -> bool:
         """Ask again, with the rights of now; a refusal ends the operation and has a row of its own."""
         operation = self.operation
-        team_id = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
+        if makes(operation.kind):
+            team_id = operation.team_id
+        else:
+            team_id = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
         if operation.actor is not None and allowed(operation.actor, operation.kind, team_id=team_id):
             return True
         refusal = Refused(
@@ -347,6 +353,7 @@ class _Run:
             engine=gateway.open_engine(endpoint),
             output=operation.output,
             repeats=repeats,
+            calls=self._calls,
         )
         self._loop = asyncio.get_running_loop()
         # A task of its own, begun before anybody can cancel it: so the handler gets to its first wait, and cleans up.
@@ -382,14 +389,14 @@ class _Run:
         """Wait for the handler. ``None`` when the lease was lost: then it is stopped, and nothing may be written."""
         if self.operation.cancel_requested_at is not None:
             self._cancel()
+        future.add_done_callback(lambda _future: self._calls.put(None))
         next_renewal = time.monotonic() + RENEW_EVERY
         give_up_at: float | None = None
         while True:
-            try:
-                return future.result(timeout=TICK)
-            except NotYet:
-                if future.done():
-                    raise
+            with suppress(Empty):
+                self._answer(self._calls.get(timeout=TICK))
+            if future.done():
+                return future.result()
             now = time.monotonic()
             try:
                 renew = now >= next_renewal
@@ -409,6 +416,21 @@ class _Run:
                 if now >= give_up_at:
                     future.cancel()
                     return CANCELLED
+
+    def _answer(self, call: DatabaseCall | None) -> None:
+        """Do what the handler wants of the database; while that is away, later."""
+        if call is None:
+            return
+        try:
+            call.run()
+        except DatabaseError as error:
+            if connection.in_atomic_block:
+                call.fail(error)
+                return
+            logger.warning("operation_database_unreachable", operation_id=str(self.operation.pk), error=str(error))
+            close_old_connections()
+            self._calls.put(call)
+            time.sleep(TICK)
 
     def _look_at_row(self, *, renew: bool) -> bool:
         """Write progress, renew the lease, see whether to cancel. ``False`` when the lease was lost."""
