@@ -242,7 +242,9 @@ class ContainerSpec:
     """Everything we ask of an engine when we create a container. Closed: what has no field here cannot be asked for.
 
     ``command`` and ``entrypoint`` are argument vectors; ``None`` keeps the image's, ``()`` empties it. 0 means no limit
-    for ``memory_bytes``, ``nano_cpus`` and ``pids_limit``; swap is never granted beyond memory.
+    for ``memory_bytes``, ``nano_cpus`` and ``pids_limit``; swap is never granted beyond memory. Capabilities are named
+    like ``NET_BIND_SERVICE``; ``("ALL",)`` drops the engine's own set. ``log_bytes`` 0 leaves the log to the engine's
+    own settings, else it is kept in at most ``log_files`` files of that size.
     """
 
     name: str
@@ -269,6 +271,11 @@ class ContainerSpec:
     pids_limit: int = 0
     healthcheck: Healthcheck | None = None
     stop_timeout: int | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    no_new_privileges: bool = False
+    log_bytes: int = 0
+    log_files: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

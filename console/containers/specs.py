@@ -35,11 +35,13 @@ MOST_PORTS = 200
 MOST_MOUNTS = 100
 MOST_LABELS = 200
 MOST_ARGUMENTS = 500
+MOST_CAPABILITIES = 50
 LONGEST_VALUE = 100_000
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+\Z")
 _HOSTNAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?\Z")
 _USER = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(:[a-zA-Z0-9_][a-zA-Z0-9_.-]*)?\Z")
+_CAPABILITY = re.compile(r"[A-Z][A-Z_]{1,30}\Z")
 _ENVIRONMENT_NAME = re.compile(r"[^\s=\x00-\x1f\x7f]{1,200}\Z")
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?"
 _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -165,6 +167,11 @@ def _problems(spec: ContainerSpec) -> Iterator[Problem]:
         )
     if spec.nano_cpus and not 10_000_000 <= spec.nano_cpus <= 4096 * 10**9:
         yield Problem("cpus", _("Write at least 0.01, or leave it empty for no limit."))
+    for field, names in (("cap_add", spec.cap_add), ("cap_drop", spec.cap_drop)):
+        if len(names) > MOST_CAPABILITIES or not all(_CAPABILITY.match(name) for name in names):
+            yield Problem(field, _("A capability is written like NET_BIND_SERVICE, without CAP_ before it."))
+    if spec.log_bytes < 0 or not 1 <= spec.log_files <= 100:
+        yield Problem("log_bytes", _("A log is kept in 1 to 100 files."))
     if not 0 <= spec.pids_limit <= 4_194_304:
         yield Problem("pids_limit", _("Write a number from 1 to 4194304, or leave it empty for no limit."))
     if spec.stop_timeout is not None and not 0 <= spec.stop_timeout <= 3600:
@@ -364,7 +371,11 @@ def differences(spec: ContainerSpec, raw: Mapping[str, Any]) -> list[str]:
     expect("restart policy", spec.restart_policy.value, policy.get("Name") or "no")
     _compare_ports(spec, host, expect)
     _compare_mounts(spec, host, expect)
-    for field in ("Privileged", "CapAdd", "Devices", "DeviceCgroupRules", "PublishAllPorts", "VolumesFrom"):
+    _compare_rights(spec, host, expect)
+    if spec.network and spec.network not in ("none", "host"):
+        networks = {str(host.get("NetworkMode")), *_mapping(_mapping(raw.get("NetworkSettings")).get("Networks"))}
+        expect("network", spec.network, spec.network if spec.network in networks else sorted(networks))
+    for field in ("Privileged", "Devices", "DeviceCgroupRules", "PublishAllPorts", "VolumesFrom"):
         if host.get(field):
             found.append(f"{field}: not asked for, got {host[field]!r}")
     for field in ("PidMode", "IpcMode", "UTSMode", "UsernsMode"):
@@ -380,6 +391,49 @@ def quota_cpus(host: Mapping[str, Any]) -> int:
     """Return the share of processors, in billionths, that an engine's quota and period stand for."""
     quota, period = host.get("CpuQuota") or 0, host.get("CpuPeriod") or 100_000
     return int(quota * 10**9 / period)
+
+
+#: What every engine grants when nothing is said, and what some grant beside it.
+COMMON_CAPABILITIES = frozenset(
+    {
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+DEFAULT_CAPABILITIES = COMMON_CAPABILITIES | {"AUDIT_WRITE", "MKNOD", "NET_RAW"}
+
+
+def _capabilities(names: object) -> set[str]:
+    return {str(name).upper().removeprefix("CAP_") for name in (names if isinstance(names, list) else ())}
+
+
+def _compare_rights(spec: ContainerSpec, host: Mapping[str, Any], expect: Expect) -> None:
+    added, dropped = _capabilities(host.get("CapAdd")), _capabilities(host.get("CapDrop"))
+    wanted = set(spec.cap_add)
+    if "ALL" in spec.cap_drop:
+        # Podman tells what is gone of its own set, one by one; what of ours is in that set counts as added.
+        gone = "ALL" in dropped or COMMON_CAPABILITIES - wanted <= dropped
+        kept = DEFAULT_CAPABILITIES - dropped if "ALL" not in dropped else set()
+        expect("dropped capabilities", ["ALL"], ["ALL"] if gone else sorted(dropped))
+        expect("capabilities", sorted(wanted), sorted(added | (wanted & kept)))
+    else:
+        expect("capabilities", sorted(wanted), sorted(added))
+        expect("dropped capabilities", [], sorted(set(spec.cap_drop) - dropped))
+    if spec.no_new_privileges:
+        options = {str(option) for option in host.get("SecurityOpt") or ()}
+        expect("security options", "no-new-privileges", next(iter(options & _NO_NEW_PRIVILEGES), "").split(":")[0])
+
+
+_NO_NEW_PRIVILEGES = frozenset({"no-new-privileges", "no-new-privileges:true"})
 
 
 def _compare_ports(spec: ContainerSpec, host: Mapping[str, Any], expect: Expect) -> None:

@@ -44,6 +44,12 @@ def docker_run(spec: ContainerSpec, *, start: bool = True) -> str:
         parts.append(["--memory-swap", _short_size(spec.memory_bytes)])
     parts += [["--cpus", cpus_text(spec.nano_cpus)]] if spec.nano_cpus else []
     parts += [["--pids-limit", str(spec.pids_limit)]] if spec.pids_limit else []
+    parts += [["--cap-drop", name] for name in spec.cap_drop]
+    parts += [["--cap-add", name] for name in spec.cap_add]
+    parts += [["--security-opt", "no-new-privileges"]] if spec.no_new_privileges else []
+    if spec.log_bytes:
+        parts.append(["--log-driver", "json-file", "--log-opt", f"max-size={_short_size(spec.log_bytes)}"])
+        parts.append(["--log-opt", f"max-file={spec.log_files}"])
     parts += _health_flags(spec)
     for name, value in spec.labels:
         parts.append(["--label", f"{name}={MASK if looks_secret(name, value) else value}"])
@@ -131,6 +137,10 @@ def compose(spec: ContainerSpec) -> str:
         memswap_limit=_short_size(spec.memory_bytes) if spec.memory_bytes else "",
         cpus=cpus_text(spec.nano_cpus) if spec.nano_cpus else "",
         pids_limit=spec.pids_limit,
+        cap_drop=list(spec.cap_drop),
+        cap_add=list(spec.cap_add),
+        security_opt=["no-new-privileges:true"] if spec.no_new_privileges else [],
+        logging=_logging(spec),
         restart=_restart(spec),
         stop_grace_period="" if spec.stop_timeout is None else f"{spec.stop_timeout}s",
         healthcheck=_healthcheck(spec),
@@ -148,6 +158,13 @@ def compose(spec: ContainerSpec) -> str:
 def _said(**values: object) -> dict[str, object]:
     """Return what is neither empty, nor off, nor none."""
     return {name: value for name, value in values.items() if value}
+
+
+def _logging(spec: ContainerSpec) -> dict[str, object]:
+    if not spec.log_bytes:
+        return {}
+    options = {"max-size": str(spec.log_bytes), "max-file": str(spec.log_files)}
+    return {"driver": "json-file", "options": options}
 
 
 def _healthcheck(spec: ContainerSpec) -> dict[str, object]:

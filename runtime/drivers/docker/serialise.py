@@ -127,6 +127,17 @@ def container_body(spec: ContainerSpec) -> dict[str, Any]:
         host_config["NanoCpus"] = spec.nano_cpus
     if spec.pids_limit:
         host_config["PidsLimit"] = spec.pids_limit
+    if spec.cap_add:
+        host_config["CapAdd"] = list(spec.cap_add)
+    if spec.cap_drop:
+        host_config["CapDrop"] = list(spec.cap_drop)
+    if spec.no_new_privileges:
+        host_config["SecurityOpt"] = ["no-new-privileges"]
+    if spec.log_bytes:
+        host_config["LogConfig"] = {
+            "Type": "json-file",
+            "Config": {"max-size": str(spec.log_bytes), "max-file": str(spec.log_files)},
+        }
     return body
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from console.containers.forms import parse_block, parse_seconds, parse_size, parse_words
 from console.containers.specs import (
+    DEFAULT_CAPABILITIES,
     Malformed,
     argv_text,
     check_spec,
@@ -240,6 +241,46 @@ def test_what_an_engine_changed_is_told(section: str, key: str, value: object) -
     raw[section][key] = value
 
     assert differences(FULL, raw)
+
+
+NARROW = dataclasses.replace(
+    FULL,
+    network="red-net",
+    cap_drop=("ALL",),
+    cap_add=("CHOWN", "NET_BIND_SERVICE"),
+    no_new_privileges=True,
+)
+
+
+def test_a_narrowed_one_as_podman_tells_it_does_not_differ() -> None:
+    assert differences(NARROW, made(NARROW)) == []
+    raw = made(NARROW)
+    raw["HostConfig"]["CapAdd"] = []
+    raw["HostConfig"]["CapDrop"] = [
+        f"CAP_{name}" for name in sorted(DEFAULT_CAPABILITIES - {"CHOWN", "NET_BIND_SERVICE"})
+    ]
+    assert differences(NARROW, raw) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("CapDrop", []),
+        ("CapDrop", ["MKNOD"]),
+        ("CapDrop", [f"CAP_{name}" for name in ("CHOWN", "DAC_OVERRIDE", "FOWNER")]),
+        ("CapAdd", ["CHOWN", "NET_BIND_SERVICE", "SYS_ADMIN"]),
+        ("CapAdd", ["ALL"]),
+        ("SecurityOpt", []),
+        ("SecurityOpt", ["no-new-privileges:false"]),
+        ("NetworkMode", "blue-net"),
+        ("NetworkMode", "host"),
+    ],
+)
+def test_what_an_engine_widened_is_told(key: str, value: object) -> None:
+    raw = made(NARROW)
+    raw["HostConfig"][key] = value
+
+    assert differences(NARROW, raw)
 
 
 def test_a_changed_value_is_told_without_the_value() -> None:

@@ -51,6 +51,11 @@ RICH = ContainerSpec(
     pids_limit=50,
     healthcheck=Healthcheck(test="wget -q $URL || exit 1", interval=60, retries=5),
     stop_timeout=90,
+    cap_add=("CHOWN",),
+    cap_drop=("ALL",),
+    no_new_privileges=True,
+    log_bytes=10 * MIB,
+    log_files=3,
 )
 
 
@@ -112,6 +117,12 @@ def test_a_rich_spec_comes_back_whole(read: Read) -> None:
         "timeout": "30s",
         "retries": 5,
         "start_period": "0s",
+    }
+    assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["CHOWN"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"] == {
+        "driver": "json-file",
+        "options": {"max-size": str(10 * MIB), "max-file": "3"},
     }
     assert (service["hostname"], service["user"], service["working_dir"]) == ("app", "1000:1000", "/srv")
     assert all(service[flag] is True for flag in ("tty", "stdin_open", "init", "read_only"))

@@ -15,6 +15,7 @@ from runtime import (
     TmpfsMount,
     VolumeMount,
 )
+from runtime.testing import FakeEngine
 from tests.runtime.conftest import IMAGE
 
 MIB = 1024 * 1024
@@ -120,3 +121,34 @@ async def test_a_healthcheck_is_reported(engine: ContainerEngine, member: str) -
     found = await engine.inspect_container(container_id)
     # Podman leaves the checks to systemd, which this machine may not have; that one is asked for is seen all the same.
     assert found.container.health.value in ("starting", "healthy")
+
+
+async def test_rights_and_the_log_can_be_narrowed(engine: ContainerEngine) -> None:
+    container_id = await engine.create_container(
+        ContainerSpec(
+            name="narrowed",
+            image=IMAGE,
+            command=("sh", "-c", "grep -E '^(CapEff|CapPrm|NoNewPrivs)' /proc/self/status"),
+            cap_drop=("ALL",),
+            cap_add=("NET_BIND_SERVICE", "CHOWN"),
+            no_new_privileges=True,
+            log_bytes=MIB,
+            log_files=2,
+            pids_limit=30,
+        )
+    )
+    found = await engine.inspect_container(container_id)
+    host_config = found.raw["HostConfig"]
+    assert any(option.startswith("no-new-privileges") for option in host_config["SecurityOpt"])
+    assert host_config["LogConfig"]["Type"] == "json-file"
+    assert found.pids_limit == 30
+
+    if isinstance(engine, FakeEngine):
+        return  # it runs no process that could tell
+    await engine.start_container(container_id)
+    await engine.wait_container(container_id)
+    told = b"".join([chunk.data async for chunk in engine.logs(container_id, tty=False)]).decode()
+    status = dict(line.split() for line in told.splitlines())
+    # CHOWN is bit 0, NET_BIND_SERVICE bit 10.
+    assert int(status["CapEff:"], 16) == int(status["CapPrm:"], 16) == 0b100_0000_0001
+    assert status["NoNewPrivs:"] == "1"

@@ -68,6 +68,11 @@ def test_nothing_dangerous_can_be_said() -> None:
             pids_limit=1,
             healthcheck=Healthcheck(test="t"),
             stop_timeout=1,
+            cap_add=("CHOWN",),
+            cap_drop=("ALL",),
+            no_new_privileges=True,
+            log_bytes=1,
+            log_files=2,
         )
     )
     assert set(everything) == {
@@ -98,7 +103,13 @@ def test_nothing_dangerous_can_be_said() -> None:
         "MemorySwap",
         "NanoCpus",
         "PidsLimit",
+        "CapAdd",
+        "CapDrop",
+        "SecurityOpt",
+        "LogConfig",
     }
+    assert everything["HostConfig"]["SecurityOpt"] == ["no-new-privileges"]
+    assert everything["HostConfig"]["LogConfig"]["Type"] == "json-file"
     assert {mount["Type"] for mount in everything["HostConfig"]["Mounts"]} == {"volume", "tmpfs"}
 
 
