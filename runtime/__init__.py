@@ -22,6 +22,7 @@ from runtime.containers import (
     LayerPhase,
     Mount,
     Network,
+    NetworkSpec,
     Port,
     PublishedPort,
     PullProgress,
@@ -31,6 +32,7 @@ from runtime.containers import (
     TmpfsMount,
     Volume,
     VolumeMount,
+    VolumeSpec,
 )
 from runtime.endpoint import Driver, Endpoint, Timeouts, TlsCredentials
 from runtime.errors import (
@@ -75,6 +77,7 @@ __all__ = [
     "LayerPhase",
     "Mount",
     "Network",
+    "NetworkSpec",
     "NotFound",
     "Port",
     "ProtocolError",
@@ -93,6 +96,7 @@ __all__ = [
     "Unsupported",
     "Volume",
     "VolumeMount",
+    "VolumeSpec",
     "Window",
     "connect",
 ]

@@ -149,14 +149,17 @@ class Volume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """One row of ``GET /networks``."""
+    """One row of ``GET /networks``. ``container_ids`` run on it now, and only ``inspect_network`` knows them."""
 
     network_id: str
     name: str
     driver: str
     scope: str
     internal: bool
+    created_at: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    container_ids: tuple[str, ...] = ()
 
 
 class LayerPhase(StrEnum):
@@ -276,6 +279,26 @@ class ContainerSpec:
     no_new_privileges: bool = False
     log_bytes: int = 0
     log_files: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeSpec:
+    """Everything we ask of an engine when we create a volume. Its driver is "local", and it has no options."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """Everything we ask of an engine when we create a network. Its driver is "bridge"; the engine chooses addresses.
+
+    ``internal``: nothing on it reaches beyond it.
+    """
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+    internal: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,16 +500,38 @@ class ContainerEngine(Protocol):
     async def import_image(self, tar: AsyncIterator[bytes], *, reference: str) -> None:
         """``POST /images/create?fromSrc=-``: a root file system as a plain tar becomes an image. Raises ``Invalid``."""
 
-    # Volumes and networks (what forms and the inventory read)
+    # Volumes and networks
 
     async def list_volumes(self) -> list[Volume]:
         """``GET /volumes``."""
 
-    async def list_networks(self) -> list[Network]:
-        """``GET /networks``."""
+    async def inspect_volume(self, name: str) -> Volume:
+        """``GET /volumes/{name}``. Raises ``NotFound``."""
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """``POST /volumes/create``. Raises ``Invalid``, ``Conflict`` (the name is another driver's).
+
+        Engines answer with the volume that has the name already, and change nothing of it: who needs a new one looks
+        for their own label in the answer.
+        """
 
     async def remove_volume(self, name: str) -> None:
         """``DELETE /volumes/{name}``. Raises ``NotFound``, ``Conflict`` (in use)."""
+
+    async def list_networks(self) -> list[Network]:
+        """``GET /networks``."""
+
+    async def inspect_network(self, network_id: str) -> Network:
+        """``GET /networks/{id}``, with the containers that run on it. Also takes a name. Raises ``NotFound``."""
+
+    async def create_network(self, spec: NetworkSpec) -> str:
+        """``POST /networks/create``: return the full id. Raises ``Conflict`` (name taken), ``Invalid``."""
+
+    async def remove_network(self, network_id: str) -> None:
+        """``DELETE /networks/{id}``. Raises ``NotFound``, ``Conflict`` (in use, or one of the engine's own).
+
+        Docker counts what runs as use; Podman also what has stopped.
+        """
 
     # Events
 

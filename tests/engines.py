@@ -492,6 +492,8 @@ def private_podman(
         'events_logger = "file"\n'
         f'init_path = "{init}"\n'
         f'tmp_dir = "{directory}/libpod"\n'
+        "[network]\n"
+        f'network_config_dir = "{directory}/networks"\n'
     )
     (directory / "registries.conf").write_text(
         "unqualified-search-registries = []\n"

@@ -27,11 +27,13 @@ from runtime.containers import (
     ImageDetail,
     LayerPhase,
     Network,
+    NetworkSpec,
     PullProgress,
     RegistryCredentials,
     RestartPolicy,
     Stats,
     Volume,
+    VolumeSpec,
 )
 from runtime.drivers.docker import parse, serialise
 from runtime.errors import BackendError, Conflict, EngineFailure, Invalid, NotFound, Terminated, TimedOut
@@ -41,6 +43,8 @@ from runtime.testing.process import PROGRAMS, SIGNALS, FakeProcess
 _PENDING_LIMIT: Final = 128 * 1024
 _PATH: Final = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _EPHEMERAL_PORT: Final = 49153
+#: The networks every engine has, and their drivers.
+_OWN_NETWORKS: Final = (("bridge", "bridge"), ("host", "host"), ("none", "null"))
 
 
 def _stamp(seconds: float) -> str:
@@ -84,15 +88,39 @@ class _Image:
 class _Volume:
     name: str
     created_at: float
+    driver: str = "local"
     labels: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         return {
             "Name": self.name,
-            "Driver": "local",
+            "Driver": self.driver,
             "Mountpoint": f"/fake/volumes/{self.name}",
             "CreatedAt": _stamp(self.created_at),
+            "Labels": dict(self.labels),
+            "Options": dict(self.options),
+        }
+
+
+@dataclass(slots=True)
+class _Network:
+    network_id: str
+    name: str
+    created_at: float
+    driver: str = "bridge"
+    internal: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "Id": self.network_id,
+            "Name": self.name,
+            "Driver": self.driver,
+            "Scope": "local",
+            "Internal": self.internal,
+            "Created": _stamp(self.created_at),
             "Labels": dict(self.labels),
             "Options": dict(self.options),
         }
@@ -419,6 +447,10 @@ class FakeEngine:
         self._containers: dict[str, _Container] = {}
         self._images: list[_Image] = []
         self._volumes: dict[str, _Volume] = {}
+        self._networks = [
+            _Network(f"{number:064x}", name, time.time(), driver=driver)
+            for number, (name, driver) in enumerate(_OWN_NETWORKS, 1)
+        ]
         self._events: list[Event] = []
         self._events_changed = asyncio.Event()
         for reference in images:
@@ -430,9 +462,18 @@ class FakeEngine:
         """Let the next calls of ``method`` raise ``error`` before they do anything."""
         self._failures.setdefault(method, deque()).extend([error] * times)
 
-    def add_volume(self, name: str, *, labels: Mapping[str, str] | None = None) -> None:
-        """Make a volume exist."""
-        self._volumes[name] = _Volume(name, time.time(), labels=dict(labels or {}))
+    def add_volume(
+        self,
+        name: str,
+        *,
+        driver: str = "local",
+        labels: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make a volume exist, also one that we could not ask for."""
+        self._volumes[name] = _Volume(
+            name, time.time(), driver=driver, labels=dict(labels or {}), options=dict(options or {})
+        )
 
     async def end_process(self, container_id: str, *, exit_code: int = 0) -> None:
         """Let a container's main process end by itself."""
@@ -521,8 +562,8 @@ class FakeEngine:
         name = spec.name or f"fake_{len(self._containers)}"
         self._check_name(name)
         body = serialise.container_body(spec)
-        if spec.network and spec.network not in ("bridge", "host", "none", "default"):
-            raise NotFound(f"network {spec.network} not found", reason="network_missing")
+        if spec.network not in ("", "default"):
+            body["HostConfig"]["NetworkMode"] = self._find_network(spec.network).name
         container = _Container(body, name=name, image=image)
         if not container.arguments:
             raise Invalid("No command specified")
@@ -883,24 +924,73 @@ class FakeEngine:
         await self._enter("list_volumes")
         return parse.volumes({"Volumes": [volume.row() for volume in self._volumes.values()]})
 
-    async def list_networks(self) -> list[Network]:
-        """Return the three networks every engine has."""
-        await self._enter("list_networks")
-        return [
-            Network(network_id=f"{number:064x}", name=name, driver=driver, scope="local", internal=False)
-            for number, (name, driver) in enumerate((("bridge", "bridge"), ("host", "host"), ("none", "null")), 1)
-        ]
+    async def inspect_volume(self, name: str) -> Volume:
+        """Raises ``NotFound``."""
+        await self._enter("inspect_volume")
+        return parse.volume(self._find_volume(name).row())
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """Return the volume that has the name already, if there is one. Raises ``Invalid``, ``Conflict``."""
+        await self._enter("create_volume")
+        body = serialise.volume_body(spec)
+        found = self._volumes.get(spec.name)
+        if found is None:
+            found = self._volumes[spec.name] = _Volume(spec.name, time.time(), labels=body["Labels"])
+            self._emit("volume", "create", spec.name, driver="local")
+        if found.driver != body["Driver"]:
+            raise Conflict(
+                f"create {spec.name}: A volume named {spec.name} already exists with the {found.driver} driver. "
+                "Choose a different volume name.",
+                reason="name_taken",
+            )
+        return parse.volume(found.row())
 
     async def remove_volume(self, name: str) -> None:
         """Raises ``NotFound``, ``Conflict`` (in use)."""
         await self._enter("remove_volume")
-        serialise.segment(name)
-        if name not in self._volumes:
-            raise NotFound(f"get {name}: no such volume", reason="volume_missing")
+        self._find_volume(name)
         if any(name in container.volume_names for container in self._containers.values()):
             raise Conflict(f"remove {name}: volume is in use", reason="in_use")
         del self._volumes[name]
         self._emit("volume", "destroy", name, driver="local")
+
+    async def list_networks(self) -> list[Network]:
+        """Return every network, the three that every engine has first."""
+        await self._enter("list_networks")
+        return parse.networks([network.row() for network in self._networks])
+
+    async def inspect_network(self, network_id: str) -> Network:
+        """Raises ``NotFound``."""
+        await self._enter("inspect_network")
+        network = self._find_network(network_id)
+        return parse.network({**network.row(), "Containers": {key: {} for key in self._running_on(network)}})
+
+    async def create_network(self, spec: NetworkSpec) -> str:
+        """Raises ``Conflict`` (name taken), ``Invalid``."""
+        await self._enter("create_network")
+        body = serialise.network_body(spec)
+        if spec.name in dict(_OWN_NETWORKS):
+            raise Conflict(f"operation is not permitted on predefined {spec.name} network", reason="predefined")
+        if any(network.name == spec.name for network in self._networks):
+            raise Conflict(f"network with name {spec.name} already exists", reason="name_taken")
+        network = _Network(secrets.token_hex(32), spec.name, time.time(), internal=spec.internal, labels=body["Labels"])
+        self._networks.append(network)
+        self._emit("network", "create", network.network_id, name=spec.name, type="bridge")
+        return network.network_id
+
+    async def remove_network(self, network_id: str) -> None:
+        """Raises ``NotFound``, ``Conflict`` (in use, or one of the engine's own)."""
+        await self._enter("remove_network")
+        network = self._find_network(network_id)
+        if network.name in dict(_OWN_NETWORKS):
+            raise Conflict(f"{network.name} is a pre-defined network and cannot be removed", reason="predefined")
+        if self._running_on(network):
+            raise Conflict(
+                f"error while removing network: network {network.name} id {network.network_id} has active endpoints",
+                reason="in_use",
+            )
+        self._networks.remove(network)
+        self._emit("network", "destroy", network.network_id, name=network.name, type=network.driver)
 
     # Events
 
@@ -965,6 +1055,26 @@ class FakeEngine:
                     f'The container name "/{name}" is already in use by container "{container.container_id}".',
                     reason="name_taken",
                 )
+
+    def _find_volume(self, name: str) -> _Volume:
+        serialise.segment(name)
+        if name not in self._volumes:
+            raise NotFound(f"get {name}: no such volume", reason="volume_missing")
+        return self._volumes[name]
+
+    def _find_network(self, network_id: str) -> _Network:
+        serialise.segment(network_id)
+        for network in self._networks:
+            if network_id in (network.network_id, network.name):
+                return network
+        raise NotFound(f"network {network_id} not found", reason="network_missing")
+
+    def _running_on(self, network: _Network) -> list[str]:
+        return [
+            container.container_id
+            for container in self._containers.values()
+            if container.alive and container.network == network.name
+        ]
 
     def _tag(self, reference: str) -> str:
         repository, tag = serialise.split_reference(reference)

@@ -25,10 +25,12 @@ from runtime.containers import (
     Image,
     ImageDetail,
     Network,
+    NetworkSpec,
     PullProgress,
     RegistryCredentials,
     Stats,
     Volume,
+    VolumeSpec,
 )
 from runtime.drivers.docker import leftovers, parse, serialise
 from runtime.drivers.docker.problems import problem, pull_problem
@@ -582,13 +584,40 @@ class DockerEngine:
         """``GET /volumes``."""
         return parse.volumes(await self._json("GET", "/volumes"))
 
-    async def list_networks(self) -> list[Network]:
-        """``GET /networks``."""
-        return parse.networks(await self._json("GET", "/networks"))
+    async def inspect_volume(self, name: str) -> Volume:
+        """``GET /volumes/{name}``. Raises ``NotFound``."""
+        return parse.volume(await self._json("GET", f"/volumes/{serialise.segment(name)}"))
+
+    async def create_volume(self, spec: VolumeSpec) -> Volume:
+        """``POST /volumes/create``. Raises ``Invalid``, ``Conflict`` (the name is another driver's)."""
+        answer = await self._call("POST", "/volumes/create", body=serialise.volume_body(spec), timeout=_GRACE_MARGIN)
+        return parse.volume(answer.json())
 
     async def remove_volume(self, name: str) -> None:
         """``DELETE /volumes/{name}``. Raises ``NotFound``, ``Conflict`` (in use)."""
         await self._call("DELETE", f"/volumes/{serialise.segment(name)}", timeout=_GRACE_MARGIN)
+
+    async def list_networks(self) -> list[Network]:
+        """``GET /networks``."""
+        return parse.networks(await self._json("GET", "/networks"))
+
+    async def inspect_network(self, network_id: str) -> Network:
+        """``GET /networks/{id}``. Raises ``NotFound``."""
+        return parse.network(await self._json("GET", f"/networks/{serialise.segment(network_id)}"))
+
+    async def create_network(self, spec: NetworkSpec) -> str:
+        """``POST /networks/create``. Raises ``Conflict`` (name taken), ``Invalid``."""
+        answer = await self._call("POST", "/networks/create", body=serialise.network_body(spec), timeout=_GRACE_MARGIN)
+        return parse.identifier(answer.json())
+
+    async def remove_network(self, network_id: str) -> None:
+        """``DELETE /networks/{id}``. Raises ``NotFound``, ``Conflict`` (in use, or one of the engine's own)."""
+        name = serialise.segment(network_id)
+        await self._prefix()
+        if self._podman:
+            # Podman looks for users of the very word it is given: by its id a network would go from under them.
+            name = serialise.segment((await self.inspect_network(network_id)).name)
+        await self._call("DELETE", f"/networks/{name}", timeout=_GRACE_MARGIN)
 
     # Events
 

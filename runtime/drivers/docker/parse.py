@@ -395,34 +395,43 @@ def image_detail(value: Any) -> ImageDetail:
     )
 
 
+def volume(value: Any) -> Volume:
+    """Parse a row of ``GET /volumes``, and the same of ``GET /volumes/{name}`` and ``POST /volumes/create``."""
+    row = record(value, what="a volume")
+    return Volume(
+        name=_text(row, "Name"),
+        driver=_text(row, "Driver"),
+        mountpoint=_text(row, "Mountpoint"),
+        created_at=_time(row, "CreatedAt"),
+        labels=_mapping(row, "Labels"),
+        options=_mapping(row, "Options"),
+    )
+
+
 def volumes(value: Any) -> list[Volume]:
     """Parse ``GET /volumes``."""
-    return [
-        Volume(
-            name=_text(row, "Name"),
-            driver=_text(row, "Driver"),
-            mountpoint=_text(row, "Mountpoint"),
-            created_at=_time(row, "CreatedAt"),
-            labels=_mapping(row, "Labels"),
-            options=_mapping(row, "Options"),
-        )
-        for row in _records(record(value, what="the list of volumes"), "Volumes")
-    ]
+    return [volume(row) for row in _records(record(value, what="the list of volumes"), "Volumes")]
+
+
+def network(value: Any) -> Network:
+    """Parse a row of ``GET /networks``, and ``GET /networks/{id}``, which says what runs on it."""
+    row = record(value, what="a network")
+    return Network(
+        network_id=_text(row, "Id"),
+        name=_text(row, "Name"),
+        driver=_text(row, "Driver"),
+        scope=_text(row, "Scope"),
+        internal=_flag(row, "Internal"),
+        created_at=_time(row, "Created"),
+        labels=_mapping(row, "Labels"),
+        options=_mapping(row, "Options"),
+        container_ids=tuple(_record(row, "Containers")),
+    )
 
 
 def networks(value: Any) -> list[Network]:
     """Parse ``GET /networks``."""
-    return [
-        Network(
-            network_id=_text(row, "Id"),
-            name=_text(row, "Name"),
-            driver=_text(row, "Driver"),
-            scope=_text(row, "Scope"),
-            internal=_flag(row, "Internal"),
-            labels=_mapping(row, "Labels"),
-        )
-        for row in records(value, what="the list of networks")
-    ]
+    return [network(row) for row in records(value, what="the list of networks")]
 
 
 def exec_detail(value: Any) -> ExecDetail:

@@ -26,7 +26,16 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     for reason, pattern in (
         ("no_space", r"no space left on device|disk quota exceeded"),
         ("port_taken", r"port is already allocated|address already in use|failed to bind host port"),
-        ("name_taken", r"name .* (?:is )?already in use|name .* in use by"),
+        (
+            "name_taken",
+            r"name .* (?:is )?already in use|name .* in use by|network name .* already used"
+            r"|network with name .* already exists|volume named .* already exists",
+        ),
+        (
+            "predefined",
+            r"on predefined .* network|is a pre-defined network|conflicts with a valid network mode"
+            r"|default network .* cannot be removed",
+        ),
         ("running", r"(?:remove|delete) a running container|container .* as it is running|stop the container before"),
         ("already_paused", r"is already paused|container state improper.*paused.*pause"),
         ("not_paused", r"is not paused"),
@@ -41,7 +50,7 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
             "in_use",
             r"volume is in use|volume .* is being used|image is (?:being )?used by|image .* in use"
             r"|in use by a? ?container|must be forced|must force|is using its referenced image"
-            r"|has dependent child images|has active endpoints",
+            r"|has dependent child images|has active endpoints|has associated containers",
         ),
         ("rate_limited", r"toomanyrequests|rate limit"),
         (
@@ -62,7 +71,7 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("command_denied", r"exec:? .*permission denied|OCI permission denied"),
         ("user_missing", r"unable to find user|no matching entries in passwd"),
         ("volume_missing", r"no such volume"),
-        ("network_missing", r"network .* not found|no such network|unable to find network"),
+        ("network_missing", r"network (?:.* )?not found|no such network|unable to find network"),
         ("no_command", r"no command specified|no command or entrypoint"),
         ("init_missing", r"container-init binary not found"),
         ("exec_missing", r"no such exec"),
@@ -70,10 +79,11 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     )
 )
 
-# What "in use" and the like are called when Podman answers 500 where Docker answers 409.
+# What "in use" and the like are called when Podman answers 500 where Docker answers 409, or 403 about networks.
 _CONFLICTS: Final = frozenset(
     {
         "name_taken",
+        "predefined",
         "already_paused",
         "not_paused",
         "paused",
@@ -120,7 +130,7 @@ def problem(status: int, body: bytes) -> BackendError:
             return Unsupported(message, reason="api_version")
         return Invalid(message, reason=reason)
     if status in (401, 403):
-        return AccessDenied(message, reason=reason)
+        return Conflict(message, reason=reason) if reason in _CONFLICTS else AccessDenied(message, reason=reason)
     if status == 404:
         if message == "page not found" or message.startswith("404 page not found"):
             return Unsupported(message)

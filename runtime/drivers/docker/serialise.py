@@ -8,7 +8,15 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from runtime.containers import ContainerSpec, ExecSpec, Healthcheck, RegistryCredentials, RestartPolicy
+from runtime.containers import (
+    ContainerSpec,
+    ExecSpec,
+    Healthcheck,
+    NetworkSpec,
+    RegistryCredentials,
+    RestartPolicy,
+    VolumeSpec,
+)
 from runtime.errors import Invalid
 
 _SECOND: Final = 1_000_000_000
@@ -29,7 +37,7 @@ DETACH_QUERY: Final = quote(DETACH_KEYS, safe="")
 
 
 def segment(name: str) -> str:
-    """Return a container, exec or volume name as one safe path segment. Raises ``Invalid``."""
+    """Return a container, exec, volume or network name as one safe path segment. Raises ``Invalid``."""
     if not _NAME.fullmatch(name):
         raise Invalid(f"not a name or id an engine could know: {name[:80]!r}", reason="bad_name")
     return name
@@ -151,6 +159,26 @@ def healthcheck_body(healthcheck: Healthcheck) -> dict[str, Any]:
         "Timeout": healthcheck.timeout * _SECOND,
         "Retries": healthcheck.retries,
         "StartPeriod": healthcheck.start_period * _SECOND,
+    }
+
+
+def volume_body(spec: VolumeSpec) -> dict[str, Any]:
+    """Return the body of ``POST /volumes/create``. Raises ``Invalid`` for what is no name.
+
+    An empty name would make an anonymous volume.
+    """
+    return {"Name": segment(spec.name), "Driver": "local", "Labels": dict(spec.labels)}
+
+
+def network_body(spec: NetworkSpec) -> dict[str, Any]:
+    """Return the body of ``POST /networks/create``. Raises ``Invalid`` for what is no name."""
+    return {
+        "Name": segment(spec.name),
+        "Driver": "bridge",
+        "Internal": spec.internal,
+        # Before API 1.44 two networks may have one name unless this is asked; later it is always so.
+        "CheckDuplicate": True,
+        "Labels": dict(spec.labels),
     }
 
 

@@ -50,6 +50,9 @@ async def engine(member: str, request: pytest.FixtureRequest) -> AsyncIterator[C
         await opened.remove_container(container.container_id, force=True, volumes=True)
     for volume in await opened.list_volumes():
         await opened.remove_volume(volume.name)
+    for network in await opened.list_networks():
+        if network.name not in ("bridge", "host", "none"):
+            await opened.remove_network(network.network_id)
     for image in await opened.list_images():
         for tag in image.tags:
             if "contract" not in tag:

@@ -10,20 +10,24 @@ from runtime import (
     ExecSpec,
     Healthcheck,
     Invalid,
+    NetworkSpec,
     PublishedPort,
     RegistryCredentials,
     RestartPolicy,
     TmpfsMount,
     VolumeMount,
+    VolumeSpec,
 )
 from runtime.drivers.docker.serialise import (
     container_body,
     exec_body,
     exec_start_body,
     image_segment,
+    network_body,
     registry_auth,
     segment,
     split_reference,
+    volume_body,
 )
 
 SPEC = ContainerSpec(name="a", image="b:1")
@@ -165,6 +169,32 @@ def test_durations_are_nanoseconds() -> None:
     }
     off = container_body(ContainerSpec(name="a", image="b", healthcheck=Healthcheck(test="")))
     assert off["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_a_volume_is_local_and_has_no_options() -> None:
+    assert volume_body(VolumeSpec(name="data", labels=(("DriverOpts", "type=none,o=bind,device=/"),))) == {
+        "Name": "data",
+        "Driver": "local",
+        "Labels": {"DriverOpts": "type=none,o=bind,device=/"},
+    }
+
+
+def test_a_network_is_a_bridge_whose_addresses_the_engine_chooses() -> None:
+    assert network_body(NetworkSpec(name="team", labels=(("Options", "parent=eth0"),), internal=True)) == {
+        "Name": "team",
+        "Driver": "bridge",
+        "Internal": True,
+        "CheckDuplicate": True,
+        "Labels": {"Options": "parent=eth0"},
+    }
+
+
+@pytest.mark.parametrize("name", ["", "/", "..", "/etc", "a/b", "a\n"])
+def test_what_has_no_name_is_not_made(name: str) -> None:
+    with pytest.raises(Invalid):
+        volume_body(VolumeSpec(name=name))
+    with pytest.raises(Invalid):
+        network_body(NetworkSpec(name=name))
 
 
 def test_a_size_goes_with_the_exec_where_it_can() -> None:
