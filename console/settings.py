@@ -166,6 +166,7 @@ INSTALLED_APPS = [
     "console.audit",
     "console.hosts",
     "console.inventory",
+    "console.policies",
     "console.people",
     "console.operations",
     "console.containers",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import uuid
-from typing import ClassVar
+from collections.abc import Collection
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -117,6 +120,9 @@ class Team(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=60)
+    #: How the names of what the team makes begin; stays when the team is called something else. Letters and digits
+    #: only, so that none is the beginning of another one's names.
+    prefix = models.CharField(max_length=24, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     people = models.ManyToManyField(User, through="Membership", related_name="teams")
 
@@ -132,6 +138,23 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, **options: Any) -> None:
+        """Choose the prefix once."""
+        if not self.prefix:
+            self.prefix = free_prefix(self.name, taken=set(Team.objects.values_list("prefix", flat=True)))
+        super().save(**options)
+
+
+def free_prefix(name: str, *, taken: Collection[str]) -> str:
+    """Return the beginning of a team's names made of ``name``: ``red``, then ``red2`` and so on."""
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
+    base = re.sub(r"[^a-z0-9]", "", plain)[:20] or "team"
+    number, prefix = 1, base
+    while prefix in taken:
+        number += 1
+        prefix = f"{base}{number}"
+    return prefix
 
 
 class Membership(models.Model):

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.containers.queries import address_of
-from console.containers.specs import argv_text, cpus_text, image_repository, size_text
+from console.containers.specs import argv_text, image_repository
 from console.gateway import ContainerSpec, RestartPolicy
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume
+from console.lib.amounts import cpus_text, size_text
 from console.operations.models import Operation
+from console.policies.queries import bounds_of
+from console.policies.rules import Bounds, allows_image, own_network, prefixed
+from console.rbac.policy import Level, allowed, rights_of
 
 _MOST_CHOICES = 300
 #: Networks every engine has, and the one it takes when nobody says.
@@ -26,15 +30,28 @@ def hosts_by_id(user: User) -> dict[str, Host]:
     return {str(host.pk): host for host in Host.objects.visible_to(user).order_by("name")}
 
 
+def owners_by_id(user: User) -> dict[str, Team | None]:
+    """Return for whom ``user`` may make a container, by id as text; "" is nobody, and so the admins alone."""
+    nobody: dict[str, Team | None] = {"": None} if allowed(user, "container.create") else {}
+    teams = Team.objects.filter(grants__isnull=False).distinct().order_by("name")
+    if not nobody:
+        teams = teams.filter(pk__in=rights_of(user).teams_with(Level.EDIT))
+    return nobody | {str(team.pk): team for team in teams}
+
+
 def is_name_taken(host: Host, name: str) -> bool:
     """Whether a container of this name was last seen on ``host``."""
     return ObservedContainer.objects.filter(host=host, name=name).exists()
 
 
-def suggest_name(host: Host, image: str) -> str:
-    """Return a name that is free on ``host`` and says what runs: ``nginx``, then ``nginx-2`` and so on."""
-    base = image_repository(image)[:180].strip("._-") or "container"
+def suggest_name(host: Host, image: str, *, prefix: str = "") -> str:
+    """Return a name that is free on ``host`` and says what runs: ``nginx``, then ``nginx-2`` and so on.
+
+    ``prefix`` is that of the team that it is for.
+    """
+    base = image_repository(image)[:150].strip("._-") or "container"
     base = base if len(base) > 1 else f"{base}-1"
+    base = prefixed(base, prefix=prefix) if prefix else base
     taken = set(ObservedContainer.objects.filter(host=host, name__startswith=base).values_list("name", flat=True))
     # One that is still being pulled is on no host yet, and wants its name all the same.
     coming = Operation.objects.active().filter(host=host, kind="container.create", object_name__startswith=base)
@@ -56,8 +73,8 @@ class Choices:
     networks: list[tuple[str, str]]
 
 
-def choices(host: Host | None) -> Choices:
-    """Return what ``host`` holds, as last observed."""
+def choices(host: Host | None, *, team: Team | None = None) -> Choices:
+    """Return what ``host`` holds, as last observed; for a team, what of it the team may use."""
     if host is None:
         return Choices([], [], [("", _("The engine's default"))])
     images = sorted(
@@ -67,6 +84,8 @@ def choices(host: Host | None) -> Choices:
             for tag in tags
         }
     )
+    if team is not None:
+        return _choices_of_team(images, bounds_of(team=team, host_id=host.pk), host=host)
     # A "local" volume with options can be a path of the host in disguise: it is not offered.
     volumes = [
         name
@@ -82,6 +101,20 @@ def choices(host: Host | None) -> Choices:
         ("none", _("none: no network at all")),
     ]
     return Choices(images[:_MOST_CHOICES], volumes[:_MOST_CHOICES], networks[:_MOST_CHOICES])
+
+
+def _choices_of_team(images: list[str], bounds: Bounds, *, host: Host) -> Choices:
+    names = ObservedNetwork.objects.filter(host=host, network_id__in=bounds.networks).order_by("name")
+    others = [name for name in names.values_list("name", flat=True) if name != own_network(bounds.prefix)]
+    return Choices(
+        [image for image in images if allows_image(image, bounds.rules.images)][:_MOST_CHOICES],
+        sorted(bounds.volumes)[:_MOST_CHOICES] if bounds.rules.volumes else [],
+        [
+            ("", _("The team's own network")),
+            *[(name, name) for name in others if bounds.rules.networks],
+            ("none", _("none: no network at all")),
+        ],
+    )
 
 
 def _is_anonymous(volume: str) -> bool:

@@ -16,7 +16,7 @@ from console.accounts.models import User
 from console.audit.models import AuditEvent, Outcome
 from console.containers.masking import MASK, looks_secret
 from console.containers.queries import address_of, port_links
-from console.containers.specs import MIB, RESERVED_PREFIX, argv_text, cpus_text, quota_cpus, size_text
+from console.containers.specs import RESERVED_PREFIX, TEAM_LABEL, argv_text, quota_cpus
 from console.containers.states import exit_words, state_badge
 from console.gateway import (
     ContainerDetail,
@@ -34,6 +34,7 @@ from console.gateway import (
 )
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
+from console.lib.amounts import MIB, cpus_text, size_text
 from console.operations.models import Operation
 from console.rbac.policy import allowed
 
@@ -255,8 +256,14 @@ def spec_of(detail: ContainerDetail, *, image: ImageDetail | None) -> tuple[Cont
         pids_limit=max(0, detail.pids_limit or 0),
         healthcheck=_healthcheck(config, image),
         stop_timeout=config.get("StopTimeout") if isinstance(config.get("StopTimeout"), int) else None,
+        cap_add=tuple(_added(host)),
     )
     return spec, list(_left_out(detail, image=image))
+
+
+def _added(host: Mapping[str, Any]) -> list[str]:
+    """Return the capabilities beyond the engine's own; where those are dropped, the rest is no addition."""
+    return [] if host.get("CapDrop") else sorted(str(name).removeprefix("CAP_") for name in host.get("CapAdd") or ())
 
 
 def _published(host: Mapping[str, Any]) -> Iterator[PublishedPort]:
@@ -320,8 +327,6 @@ def _healthcheck(config: Mapping[str, Any], image: ImageDetail | None) -> Health
 _UNSPOKEN = (
     "AutoRemove",
     "BlkioWeight",
-    "CapAdd",
-    "CapDrop",
     "CgroupParent",
     "CpuShares",
     "CpusetCpus",
@@ -340,7 +345,6 @@ _UNSPOKEN = (
     "OomScoreAdj",
     "Privileged",
     "PublishAllPorts",
-    "SecurityOpt",
     "StorageOpt",
     "Sysctls",
     "VolumesFrom",
@@ -377,10 +381,12 @@ def _left_out(detail: ContainerDetail, *, image: ImageDetail | None) -> Iterator
         if host.get(name) not in ordinary:
             yield f"{name} {host[name]}"[:200]
     yield from _other_limits(detail, host)
-    log = _mapping(host.get("LogConfig"))
-    if log.get("Config") or log.get("Type", "") not in _ORDINARY_LOGS:
-        # Names only: some drivers take a token.
-        yield f"LogConfig {log.get('Type')} {', '.join(sorted(_mapping(log.get('Config'))))}".strip()[:200]
+    # Every container of a team has these, so one like it gets them too.
+    if TEAM_LABEL not in detail.container.labels:
+        for name in ("CapAdd", "CapDrop", "SecurityOpt") if host.get("CapDrop") else ("SecurityOpt",):
+            if host.get(name):
+                yield f"{name} {host[name]}"[:200]
+        yield from _left_out_log(host)
     if config.get("Domainname"):
         yield f"Domainname {config['Domainname']}"[:200]
     stop = _signal_name(config.get("StopSignal"))
@@ -394,6 +400,13 @@ def _left_out(detail: ContainerDetail, *, image: ImageDetail | None) -> Iterator
     if len(detail.container.networks) > 1:
         yield _("more than one network: %(names)s") % {"names": ", ".join(detail.container.networks)[:200]}
     yield from _endpoints(detail)
+
+
+def _left_out_log(host: Mapping[str, Any]) -> Iterator[str]:
+    log = _mapping(host.get("LogConfig"))
+    if log.get("Config") or log.get("Type", "") not in _ORDINARY_LOGS:
+        # Names only: some drivers take a token.
+        yield f"LogConfig {log.get('Type')} {', '.join(sorted(_mapping(log.get('Config'))))}".strip()[:200]
 
 
 def _other_limits(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 from uuid import UUID
 
@@ -20,18 +19,19 @@ from console.accounts.models import Team
 from console.containers.create_queries import is_name_taken, suggest_name
 from console.containers.masking import looks_secret
 from console.containers.specs import (
-    LARGEST_MEMORY,
     MOST_PORTS,
     Problem,
     argv_text,
     check_spec,
-    cpus_text,
     is_reference,
-    size_text,
 )
 from console.containers.states import SIGNALS
 from console.gateway import ContainerSpec, Healthcheck, PublishedPort, RestartPolicy, TmpfsMount, VolumeMount
 from console.hosts.models import Host
+from console.lib.amounts import cpus_text, parse_cpus, parse_number, parse_size, size_text
+from console.policies.queries import Gauge, bounds_of, gauges, grant_of, usage_of
+from console.policies.quotas import exceeded
+from console.policies.rules import Bounds, Denial, complete, decide, own_network, prefixed
 
 PULL_CHOICES: tuple[tuple[str, Promise], ...] = (
     ("missing", gettext_lazy("If the host does not have it")),
@@ -73,6 +73,7 @@ _BLANK_ROWS = 3
 _MOST_ROWS = 400
 
 SCALARS: dict[str, str] = {
+    "team": "",
     "host": "",
     "name": "",
     "image": "",
@@ -96,6 +97,7 @@ SCALARS: dict[str, str] = {
     "working_directory": "",
     "hostname": "",
     "stop_timeout": "",
+    "cap_add": "",
 }
 FLAGS = ("tty", "open_stdin", "init", "read_only_root")
 #: What a form carries beside its fields; the twin is the text that its preview shows.
@@ -103,6 +105,7 @@ _CARRIED = frozenset({"csrfmiddlewaretoken", "submit", "source", "twin"})
 _ROW_FIELDS = frozenset(column for columns in ROWS.values() for column in columns)
 
 LABELS: dict[str, Promise] = {
+    "team": gettext_lazy("For"),
     "host": gettext_lazy("Host"),
     "name": gettext_lazy("Name"),
     "image": gettext_lazy("Image"),
@@ -131,10 +134,12 @@ LABELS: dict[str, Promise] = {
     "working_directory": gettext_lazy("Working directory"),
     "hostname": gettext_lazy("Host name"),
     "stop_timeout": gettext_lazy("Stop timeout"),
+    "cap_add": gettext_lazy("Capabilities"),
+    "containers": gettext_lazy("Quota"),
 }
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "basics": ("host", "name", "image", "pull"),
-    "process": ("command", "entrypoint", "user", "working_directory"),
+    "basics": ("team", "host", "name", "image", "pull", "containers"),
+    "process": ("command", "entrypoint", "user", "working_directory", "cap_add"),
     "environment": ("environment", "environment_block"),
     "network": ("ports", "network", "hostname"),
     "storage": ("volumes", "tmpfs"),
@@ -144,7 +149,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "labels": ("labels",),
 }
 
-_SIZE = re.compile(r"\s*(\d{1,15}(?:[.,]\d{1,6})?)\s*([kmgt]?)(i?b)?\s*\Z", re.IGNORECASE)
 _DURATION = re.compile(
     r"\s*(?=\d)(?:(\d{1,6})\s*h)?\s*(?:(\d{1,6})\s*m(?:in)?)?\s*(?:(\d{1,6})\s*s?)?\s*\Z", re.IGNORECASE
 )
@@ -171,25 +175,6 @@ def parse_words(text: str) -> tuple[str, ...] | None:
     return words if words != ("",) else ()
 
 
-def parse_size(text: str) -> int:
-    """Return ``256 MB``, ``1.5g`` and the like in bytes (a KB is 1024 of them); 0 when empty.
-
-    Raises ``ValidationError``.
-    """
-    if not text.strip():
-        return 0
-    match = _SIZE.match(text)
-    if match is None:
-        raise ValidationError(_("“%(text)s” is no size. Write it like 256 MB or 1.5 GB.") % {"text": text[:60]})
-    number, unit, suffix = match.groups()
-    if not unit and not suffix:
-        raise ValidationError(_("Which unit? Write %(text)s MB, or %(text)s GB.") % {"text": number})
-    size = Decimal(number.replace(",", ".")) * 1024 ** ("kmgt".index(unit.lower()) + 1 if unit else 0)
-    if size > LARGEST_MEMORY:
-        raise ValidationError(_("That is more than any machine has; the most is %(most)s.") % {"most": "64 TB"})
-    return int(size)
-
-
 def parse_seconds(text: str) -> int:
     """Return ``30``, ``90s`` or ``1m 30s`` in seconds. Raises ``ValidationError``."""
     match = _DURATION.match(text)
@@ -197,28 +182,6 @@ def parse_seconds(text: str) -> int:
         raise ValidationError(_("“%(text)s” is no duration. Write seconds, or 1m30s.") % {"text": text[:60]})
     hours, minutes, seconds = (int(group or 0) for group in match.groups())
     return hours * 3600 + minutes * 60 + seconds
-
-
-def parse_cpus(text: str) -> int:
-    """Return a number of processors in billionths; 0 when empty. Raises ``ValidationError``."""
-    if not text.strip():
-        return 0
-    try:
-        cpus = Decimal(text.strip().replace(",", "."))
-    except InvalidOperation as error:
-        raise ValidationError(_("“%(text)s” is no number. Write it like 0.5 or 2.") % {"text": text[:60]}) from error
-    if not cpus.is_finite() or not Decimal("0.01") <= cpus <= 4096:
-        raise ValidationError(_("Write a number from 0.01 to 4096."))
-    return int(cpus * 10**9)
-
-
-def parse_number(text: str) -> int:
-    """Return a whole number; 0 when empty. Raises ``ValidationError``."""
-    if not text.strip():
-        return 0
-    if not re.fullmatch(r"[0-9]{1,10}", text.strip()):
-        raise ValidationError(_("“%(text)s” is no whole number.") % {"text": text[:60]})
-    return int(text)
 
 
 def parse_ports(text: str) -> list[int]:
@@ -277,7 +240,13 @@ class CreateForm:
     source: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     host: Host | None = None
+    #: Whose it will be; ``None`` is nobody's, and so the admins'.
+    team: Team | None = None
     spec: ContainerSpec | None = None
+    #: For a team: what it may have on the host, what of this it may not, and how full its quota would be.
+    bounds: Bounds | None = None
+    denials: list[Denial] = field(default_factory=list)
+    gauges: list[Gauge] = field(default_factory=list)
     #: The name is ours, since none was typed.
     is_name_suggested: bool = False
 
@@ -306,18 +275,22 @@ class CreateForm:
 
     @classmethod
     def of_query(cls, query: QueryDict) -> CreateForm:
-        """Return a new form, prefilled by what a link may say: a host and an image, nothing that acts."""
+        """Return a new form, prefilled by what a link may say: whose, a host and an image, nothing that acts."""
         form = cls()
+        form.values["team"] = query.get("team", "")[:60]
         form.values["host"] = query.get("host", "")[:60]
         form.values["image"] = query.get("image", "")[:300]
         return form
 
     @classmethod
-    def of_spec(cls, spec: ContainerSpec, *, host: Host | None, source: str = "") -> CreateForm:
+    def of_spec(
+        cls, spec: ContainerSpec, *, host: Host | None, team_id: UUID | None = None, source: str = ""
+    ) -> CreateForm:
         """Return a form that would ask for ``spec`` again; values that look secret stay in ``source`` (``…_kept``)."""
         form = cls(source=source)
         check = spec.healthcheck
         form.values |= {
+            "team": str(team_id or ""),
             "host": str(host.pk) if host is not None else "",
             "name": spec.name,
             "image": spec.image,
@@ -334,6 +307,7 @@ class CreateForm:
             "working_directory": spec.working_directory,
             "hostname": spec.hostname,
             "stop_timeout": "" if spec.stop_timeout is None else str(spec.stop_timeout),
+            "cap_add": " ".join(spec.cap_add),
         }
         if check is not None and check.test:
             form.values |= {
@@ -375,6 +349,13 @@ class CreateForm:
             size = size_text(mount.size_bytes) if mount.size_bytes else ""
             form.rows["tmpfs"].append(Row({"tmpfs_target": mount.target, "tmpfs_size": size}))
         return form
+
+    def leave_to_team(self, team: Team) -> None:
+        """Leave open what the other one of the team has to itself, its ports, and what each gets, the network."""
+        for row in self.rows["ports"]:
+            row.values["port_host"] = ""
+        if self.values["network"] == own_network(team.prefix):
+            self.values["network"] = ""
 
     # What a page shows
 
@@ -437,12 +418,22 @@ class CreateForm:
 
     # Reading it
 
-    def read(self, *, hosts: Mapping[str, Host], kept: Mapping[str, Mapping[str, str]] | None = None) -> bool:
-        """Fill in ``host`` and ``spec``, or ``errors``; return whether the form makes sense.
+    def read(
+        self,
+        *,
+        hosts: Mapping[str, Host],
+        owners: Mapping[str, Team | None],
+        kept: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> bool:
+        """Fill in ``host``, ``team`` and ``spec``, or ``errors``; return whether the form makes sense.
 
-        ``kept`` holds, by list and name, the values that rows marked ``…_kept`` take over.
+        ``owners`` are those it may be made for. ``kept`` holds, by list and name, the values that rows marked
+        ``…_kept`` take over.
         """
         self._unfold_block()
+        if self.values["team"] not in owners:
+            self.errors["team"] = _("Choose for whom it is.")
+        self.team = owners.get(self.values["team"])
         self.host = hosts.get(self.values["host"])
         if self.host is None:
             self.errors["host"] = _("Choose the host that shall run it.")
@@ -451,12 +442,15 @@ class CreateForm:
             self.errors["image"] = _("Which image? Write it like nginx:1.27.")
         name = self.values["name"].strip()
         self.is_name_suggested = not name
-        if not name and self.host is not None and is_reference(image):
-            name = suggest_name(self.host, image)
-        elif name and self.host is not None and is_name_taken(self.host, name):
-            self.errors["name"] = _("A container on %(host)s has this name already; choose another.") % {
-                "host": self.host.name
-            }
+        prefix = self.team.prefix if self.team is not None else ""
+        if name:
+            name = prefixed(name, prefix=prefix) if prefix else name
+            if self.host is not None and is_name_taken(self.host, name):
+                self.errors["name"] = _("A container on %(host)s has this name already; choose another.") % {
+                    "host": self.host.name
+                }
+        elif self.host is not None and is_reference(image):
+            name = suggest_name(self.host, image, prefix=prefix)
         ports, port_rows = self._read_ports()
         spec = ContainerSpec(
             name=name or "container",
@@ -483,8 +477,11 @@ class CreateForm:
             pids_limit=self._parse("pids_limit", parse_number) or 0,
             healthcheck=self._read_health(),
             stop_timeout=self._parse("stop_timeout", parse_seconds) if self.values["stop_timeout"].strip() else None,
+            cap_add=tuple(sorted(set(self.values["cap_add"].upper().replace(",", " ").split()))),
         )
         self._choose("pull", PULL_CHOICES, str)
+        if self.team is not None and self.host is not None:
+            spec = self._keep_within(spec, team=self.team, host=self.host, port_rows=port_rows)
         for problem in check_spec(spec):
             self._take_over(problem, port_rows)
         self.spec = spec
@@ -504,6 +501,23 @@ class CreateForm:
             self.errors[name] = _("Choose one of the possibilities.")
             return None
         return kind(self.values[name])
+
+    def _keep_within(self, spec: ContainerSpec, *, team: Team, host: Host, port_rows: list[Row]) -> ContainerSpec:
+        """Return ``spec`` as the team would have it; what its policy or quota does not allow is said at the field."""
+        self.bounds = bounds_of(team=team, host_id=host.pk)
+        spec = complete(spec, self.bounds)
+        grant = grant_of(team_id=team.pk, host_id=host.pk)
+        self.denials = [*decide(spec, self.bounds), *(exceeded(grant, spec) if grant is not None else ())]
+        if grant is not None:
+            self.gauges = gauges(grant, usage=usage_of(team_id=team.pk, host_id=host.pk), spec=spec)
+        self.show_denials(self.denials, port_rows=port_rows)
+        return spec
+
+    def show_denials(self, denials: Iterable[Denial], *, port_rows: list[Row] | None = None) -> None:
+        """Say at its field what is not allowed, and what to do instead."""
+        for denial in denials:
+            problem = Problem(denial.field, f"{denial.message} {denial.next_step}", denial.row)
+            self._take_over(problem, port_rows or self.rows["ports"])
 
     def _take_over(self, problem: Problem, port_rows: list[Row]) -> None:
         rows = port_rows if problem.field == "ports" else self.rows.get(problem.field)

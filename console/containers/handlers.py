@@ -13,11 +13,11 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from console.containers import belongings, permits
 from console.containers.image_handlers import pull_with_progress
 from console.containers.specs import (
     OPERATION_LABEL,
     SIGNATURE_LABEL,
-    Malformed,
     check_spec,
     differences,
     from_arguments,
@@ -36,8 +36,13 @@ from console.gateway import (
     NotFound,
 )
 from console.lib.crypto import is_signed, signature
+from console.lib.decoding import Malformed
 from console.operations.errors import Failure, Halted, explain
 from console.operations.registry import OperationContext, register
+from console.policies import quotas
+from console.policies.quotas import free_container
+from console.policies.refusals import Denied
+from console.policies.rules import Bounds, harden
 
 #: How long a fresh container without a health check must go on running, seconds.
 _SETTLE = 1.0
@@ -172,6 +177,8 @@ async def remove(context: OperationContext) -> None:
         else:
             raise Failure("conflict", error.message, next_step=_("Try again in a moment.")) from error
     context.fault("container.remove.removed")
+    if context.host_id is not None:
+        await context.in_database(free_container, host_id=context.host_id, container_id=context.object_id)
 
 
 async def _state(context: OperationContext) -> ContainerState | None:
@@ -224,9 +231,29 @@ async def _tell_last_lines(context: OperationContext, *, container_id: str = "")
 # Create
 
 
-@register("container.create", title=gettext_lazy("Create %(name)s"), cancellable=True, timeout=6 * 3600)
+@register(
+    "container.create",
+    title=gettext_lazy("Create %(name)s"),
+    cancellable=True,
+    timeout=6 * 3600,
+    accept=permits.accept_create,
+)
 async def create(context: OperationContext) -> None:
     """Pull, create, compare, start and watch a container; a second run goes on with what the first one made."""
+    try:
+        await _create(context)
+    except Denied as denied:
+        first = denied.denials[0]
+        for denial in denied.denials[1:]:
+            context.output(denial.message)
+        raise Failure(first.code, first.message, next_step=first.next_step) from denied
+    finally:
+        if context.team_id is not None and not context.object_id and not context.abandoned:
+            # Nothing was made: whoever asks next finds the share free.
+            await asyncio.shield(context.in_database(quotas.free, operation_id=context.operation_id))
+
+
+async def _create(context: OperationContext) -> None:
     try:
         spec = from_arguments(context.arguments.get("spec"))
     except Malformed as error:
@@ -238,13 +265,20 @@ async def create(context: OperationContext) -> None:
     wants_start = context.arguments.get("start") is True
 
     container_id = await _adopt(context, spec)
+    image_id = ""
     if container_id is None:
+        if context.team_id is not None:
+            await _permit(context, spec)  # before anything is pulled; asked again before anything is made
         await _provide_image(context, spec.image, pull=str(context.arguments.get("pull", "missing")))
+    if context.team_id is not None:
+        spec, image_id = await _within_bounds(context, spec, is_made=container_id is not None)
     started = False
     try:
         if container_id is None:
             container_id = await _make(context, spec)
-        detail = await _compare(context, spec, container_id)
+        if context.team_id is not None:
+            await _own(context, "container", container_id)
+        detail = await _compare(context, spec, container_id, image_id=image_id)
         # Whoever stopped it since an earlier run of this operation started it meant to.
         started = detail.started_at is not None and _is_made_by(detail, context.operation_id)
         if wants_start and not started:
@@ -280,7 +314,8 @@ async def create(context: OperationContext) -> None:
 def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
     operation = str(context.operation_id)
     ours = ((OPERATION_LABEL, operation), (SIGNATURE_LABEL, signature("container", operation)))
-    return replace(spec, labels=(*spec.labels, *ours))
+    whose = belongings.team_labels(context.team_id, kind="container") if context.team_id is not None else ()
+    return replace(spec, labels=(*spec.labels, *ours, *whose))
 
 
 def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
@@ -355,15 +390,54 @@ async def _make(context: OperationContext, spec: ContainerSpec) -> str:
     return container_id
 
 
-async def _compare(context: OperationContext, spec: ContainerSpec, container_id: str) -> ContainerDetail:
+async def _permit(context: OperationContext, spec: ContainerSpec) -> Bounds:
+    """Return what the team may have now. Raises ``Denied``."""
+    return await context.in_database(
+        permits.permit, operation_id=context.operation_id, repeats=context.repeats, spec=spec
+    )
+
+
+async def _within_bounds(context: OperationContext, spec: ContainerSpec, *, is_made: bool) -> tuple[ContainerSpec, str]:
+    """Return ``spec`` as a team gets it, and the id of its image; its network and volumes are there afterwards.
+
+    Raises ``Denied``: the policy of now decides, on what the host really has.
+    """
+    bounds = await _permit(context, spec)
+    image = await context.engine.inspect_image(spec.image)
+    if not is_made:
+        await context.in_database(
+            permits.permit_image, operation_id=context.operation_id, spec=spec, bounds=bounds, image=image
+        )
+    spec = harden(spec, bounds.rules)
+    spec = replace(spec, network=await belongings.provide_network(context, spec, bounds))
+    await belongings.provide_volumes(context, spec, bounds)
+    return spec, image.image.image_id
+
+
+async def _own(context: OperationContext, kind: str, object_id: str) -> None:
+    await context.in_database(
+        permits.own,
+        operation_id=context.operation_id,
+        kind=kind,
+        object_id=object_id,
+        operation_ids=tuple(context.repeats),
+    )
+
+
+async def _compare(
+    context: OperationContext, spec: ContainerSpec, container_id: str, *, image_id: str
+) -> ContainerDetail:
     """Hold what was made against what was asked for; what differs is removed before it ever runs.
 
+    ``image_id`` is the image that was looked at, if one was: a tag may have come to mean another.
     Returns what was made.
     """
     context.phase("compare", _("Checking what was made"))
     detail = await context.engine.inspect_container(container_id)
     # Of an adopted one our own labels may name the operation that this one repeats.
     found = differences(spec if _is_ours(context, detail) else _labelled(context, spec), detail.raw)
+    if image_id and detail.container.image_id != image_id:
+        found.append(_("the image changed meanwhile"))
     if not found or detail.container.state is not ContainerState.CREATED:
         return detail
     for difference in found:
@@ -407,9 +481,12 @@ async def _remove_quietly(context: OperationContext, container_id: str) -> None:
     try:
         await context.engine.remove_container(container_id, force=True, volumes=True)
     except NotFound:
-        return
+        pass  # it is gone, which is what was wanted
     except BackendError as error:
         context.output(_("It could not be removed: %(cause)s") % {"cause": error})
+        return
+    if context.host_id is not None and context.team_id is not None:
+        await context.in_database(permits.disown, host_id=context.host_id, container_id=container_id)
 
 
 async def _settle(context: OperationContext, container_id: str) -> None:

@@ -22,13 +22,24 @@ from console.rbac.models import OwnedKind, Ownership
 
 
 def create_container(
-    *, actor: User, host: Host, spec: ContainerSpec, pull: str, start: bool, origin: Origin | None = None
+    *,
+    actor: User,
+    host: Host,
+    spec: ContainerSpec,
+    pull: str,
+    start: bool,
+    team: Team | None = None,
+    origin: Origin | None = None,
 ) -> Operation:
-    """``actor`` has a container made on ``host`` after ``spec``. ``pull`` is always, missing or never."""
+    """``actor`` has a container made on ``host`` after ``spec``. ``pull`` is always, missing or never.
+
+    For a team it is made within the team's policy and quota, whoever asks. Raises ``Denied``.
+    """
     return enqueue(
         actor=actor,
         kind="container.create",
         host=host,
+        team_id=team.pk if team is not None else None,
         object_name=spec.name,
         arguments={"spec": to_arguments(spec), "pull": pull, "start": start},
         origin=origin,

@@ -7,29 +7,30 @@ them with :func:`check_spec` and compares the created object by :func:`differenc
 from __future__ import annotations
 
 import dataclasses
-import enum
 import ipaddress
 import re
 import shlex
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from console.gateway import ContainerSpec, RestartPolicy
+from console.lib.amounts import LARGEST_MEMORY, MIB
+from console.lib.decoding import decode
 
 #: Labels of ours: which operation made the container, and our signature on that.
 OPERATION_LABEL = "pilothouse.operation"
 SIGNATURE_LABEL = "pilothouse.signature"
+#: Which team something was made for, and our signature on that.
+TEAM_LABEL = "pilothouse.team"
+TEAM_SIGNATURE_LABEL = "pilothouse.team-signature"
 RESERVED_PREFIX = "pilothouse."
 
-MIB = 1024 * 1024
 #: The engine refuses less memory than this.
 SMALLEST_MEMORY = 6 * MIB
-LARGEST_MEMORY = 64 * 1024 * 1024 * MIB
 MOST_ENVIRONMENT = 300
 MOST_PORTS = 200
 MOST_MOUNTS = 100
@@ -60,10 +61,6 @@ class Problem:
     row: int | None = None
 
 
-class Malformed(ValueError):
-    """Arguments that are no spec: the message names the key."""
-
-
 # As an operation's arguments
 
 
@@ -74,51 +71,7 @@ def to_arguments(spec: ContainerSpec) -> dict[str, Any]:
 
 def from_arguments(data: object) -> ContainerSpec:
     """Return the spec in ``data``. Raises ``Malformed`` for an unknown key, a missing one or a wrong type."""
-    return _decode_dataclass(ContainerSpec, data, where="spec")
-
-
-Value = TypeVar("Value")
-
-
-def _decode_dataclass(wanted: type[Value], data: object, *, where: str) -> Value:
-    if not isinstance(data, dict):
-        raise Malformed(f"{where} is not an object")
-    hints = typing.get_type_hints(wanted)
-    unknown = sorted(str(key) for key in data.keys() - hints.keys())
-    if unknown:
-        raise Malformed(f"{where}.{unknown[0]} is not a field")
-    values = {key: _decode(hints[key], value, where=f"{where}.{key}") for key, value in data.items()}
-    try:
-        return wanted(**values)
-    except TypeError as error:
-        raise Malformed(f"{where} misses a field") from error
-
-
-def _decode(wanted: Any, value: object, *, where: str) -> Any:
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin is types.UnionType:
-        if value is None and types.NoneType in arguments:
-            return None
-        (wanted,) = [argument for argument in arguments if argument is not types.NoneType]
-        return _decode(wanted, value, where=where)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise Malformed(f"{where} is not a list")
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
-        if len(kinds) != len(value):
-            raise Malformed(f"{where} has {len(value)} parts, not {len(kinds)}")
-        pairs = zip(kinds, value, strict=True)
-        return tuple(_decode(kind, item, where=f"{where}.{index}") for index, (kind, item) in enumerate(pairs))
-    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
-        try:
-            return wanted(value)
-        except ValueError as error:
-            raise Malformed(f"{where} is not one of {', '.join(member.value for member in wanted)}") from error
-    if dataclasses.is_dataclass(wanted):
-        return _decode_dataclass(typing.cast("type[object]", wanted), value, where=where)
-    if type(value) is not wanted:
-        raise Malformed(f"{where} is not of type {wanted.__name__}")
-    return value
+    return decode(ContainerSpec, data, where="spec")
 
 
 # What may be asked for
@@ -293,20 +246,6 @@ def _health_problems(spec: ContainerSpec) -> Iterator[Problem]:
 
 
 # In words
-
-
-def size_text(size_bytes: int) -> str:
-    """Return a size as people write it: ``256 MB``."""
-    for unit, factor in (("GB", 1024 * MIB), ("MB", MIB), ("KB", 1024)):
-        if size_bytes >= factor:
-            number = size_bytes / factor
-            return f"{number:.0f} {unit}" if number == int(number) else f"{number:.1f} {unit}"
-    return f"{size_bytes} B"
-
-
-def cpus_text(nano_cpus: int) -> str:
-    """Return a share of processors as people write it: ``0.5``."""
-    return f"{nano_cpus / 10**9:.3f}".rstrip("0").rstrip(".")
 
 
 def image_repository(reference: str) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from console.containers.masking import MASK, looks_secret
-from console.containers.specs import MIB, cpus_text
 from console.gateway import ContainerSpec, RestartPolicy
+from console.lib.amounts import MIB, cpus_text
 
 # For the shell
 

@@ -83,6 +83,8 @@ class OperationContext:
         self,
         *,
         operation_id: UUID,
+        host_id: UUID | None = None,
+        team_id: UUID | None = None,
         arguments: dict[str, Any],
         object_id: str,
         object_name: str,
@@ -93,6 +95,9 @@ class OperationContext:
         calls: SimpleQueue[DatabaseCall | None] | None = None,
     ) -> None:
         self.operation_id = operation_id
+        self.host_id = host_id
+        #: Whose object it is about, or makes, as of when it was asked for.
+        self.team_id = team_id
         #: The failed operations that this one asks for again: the one before it, the one before that, and so on.
         self.repeats = frozenset(repeats)
         self.arguments = arguments

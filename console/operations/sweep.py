@@ -14,6 +14,7 @@ from console.operations.dispatch import wake
 from console.operations.models import Operation, OperationState
 from console.operations.registry import kinds
 from console.operations.worker import ATTEMPTS, End, end, held
+from console.policies.quotas import free_dead
 
 logger = structlog.get_logger(__name__)
 
@@ -27,7 +28,10 @@ _MOST_AT_ONCE = 200
 
 
 def sweep() -> None:
-    """Queue again, or fail, what dead workers left behind; wake workers for what waits too long."""
+    """Queue again, or fail, what dead workers left behind; wake workers for what waits too long.
+
+    Shares of quotas that nothing will ever use go back at the same time.
+    """
     now = timezone.now()
     expired = Operation.objects.filter(state=OperationState.RUNNING, lease_until__lt=now)
     for operation in expired.defer("arguments", "output").select_related("host", "actor")[:_MOST_AT_ONCE]:
@@ -42,6 +46,7 @@ def sweep() -> None:
             .update(state=OperationState.QUEUED, lease_owner="", lease_until=None, dispatched_at=now)
         ):
             wake(operation.pk)
+    free_dead(active=Operation.objects.active().values("pk"))
     asleep = Q(dispatched_at=None) | Q(dispatched_at__lt=now - timedelta(seconds=WAKE_AGAIN_AFTER))
     waiting = Operation.objects.claimable().filter(asleep).order_by("created_at", "pk")
     for operation_id in list(waiting.values_list("pk", flat=True)[:_MOST_AT_ONCE]):

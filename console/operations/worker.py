@@ -346,6 +346,8 @@ class _Run:
         operation = self.operation
         context = self._context = OperationContext(
             operation_id=operation.pk,
+            host_id=operation.host_id,
+            team_id=operation.team_id,
             arguments=arguments,
             object_id=operation.object_id,
             object_name=operation.object_name,

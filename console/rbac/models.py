@@ -41,17 +41,30 @@ class Ownership(models.Model):
 
 
 class HostGrant(models.Model):
-    """A team may work on a host."""
+    """A team may work on a host, or on a part of it: the quota says how much of it. ``None`` is no bound."""
 
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="grants")
     host = models.ForeignKey("hosts.Host", on_delete=models.CASCADE, related_name="grants")
     since = models.DateTimeField(auto_now_add=True)
+    containers = models.PositiveIntegerField(null=True, default=10)
+    nano_cpus = models.PositiveBigIntegerField(null=True)
+    memory_bytes = models.PositiveBigIntegerField(null=True)
+    #: The host's ports that the team may publish, first and last; without them it publishes none.
+    first_port = models.PositiveIntegerField(null=True)
+    last_port = models.PositiveIntegerField(null=True)
+    #: Where they are published; empty is every address of the host.
+    address = models.GenericIPAddressField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "host"], name="one_grant_per_host")]
 
     def __str__(self) -> str:
         return f"{self.host_id} for {self.team_id}"
+
+    @property
+    def ports(self) -> tuple[int, int] | None:
+        """The range that the team may publish; ``None`` is none."""
+        return (self.first_port, self.last_port) if self.first_port and self.last_port else None
 
 
 def owner_of_container(*, host_id: UUID, container_id: str) -> UUID | None:

@@ -44,6 +44,8 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "container.inspect": Level.LOGS,
     #: Shows an environment value that looks secret.
     "container.reveal": Level.EDIT,
+    #: For a team, within its policy and quota; for nobody, by admins alone.
+    "container.create": Level.EDIT,
     "container.rename": Level.EDIT,
     "container.remove": Level.EDIT,
     "operation.view": Level.VIEW,
@@ -64,8 +66,6 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "host.test": Level.OWN,
     "host.edit": Level.OWN,
     "host.remove": Level.OWN,
-    # Until teams have policies and quotas, their people make no containers: they are given them.
-    "container.create": Level.OWN,
     "container.assign": Level.OWN,
     "image.view": Level.VIEW,
     "image.pull": Level.OWN,

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.containers.forms import parse_block, parse_seconds, parse_size, parse_words
+from console.containers.forms import parse_block, parse_seconds, parse_words
 from console.containers.specs import (
     DEFAULT_CAPABILITIES,
-    Malformed,
     argv_text,
     check_spec,
     differences,
@@ -31,6 +30,8 @@ from console.gateway import (
     TmpfsMount,
     VolumeMount,
 )
+from console.lib.amounts import parse_size
+from console.lib.decoding import Malformed
 from runtime.drivers.docker.serialise import container_body
 
 text = st.text(max_size=20)

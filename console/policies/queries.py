@@ -1,0 +1,175 @@
+"""What a team may have, and how much of it is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Sum
+from django.utils.translation import gettext as _
+
+from console.accounts.models import Team
+from console.gateway import ContainerSpec
+from console.inventory.models import ObservedNetwork
+from console.lib.amounts import cpus_text, size_text
+from console.policies.models import PolicyVersion, Reservation, ReservedPort
+from console.policies.rules import Bounds, Rules
+from console.rbac.models import HostGrant, OwnedKind, Ownership
+
+
+def rules_of(team_id: UUID) -> Rules:
+    """Return the policy that holds for the team now."""
+    newest = PolicyVersion.objects.filter(team_id=team_id).order_by("-number").first()
+    return newest.rules if newest is not None else Rules()
+
+
+def may_open_shells(team_id: UUID) -> bool:
+    """Whether the team's policy lets its people open shells."""
+    return rules_of(team_id).shells
+
+
+def grant_of(*, team_id: UUID, host_id: UUID) -> HostGrant | None:
+    """Return what the team has of the host; ``None`` is nothing."""
+    return HostGrant.objects.select_related("team").filter(team_id=team_id, host_id=host_id).first()
+
+
+def bounds_of(*, team: Team, host_id: UUID) -> Bounds:
+    """Return everything that a decision for ``team`` on the host needs to know, as of now."""
+    grant = grant_of(team_id=team.pk, host_id=host_id)
+    owned = Ownership.objects.filter(team=team, host_id=host_id).exclude(kind=OwnedKind.CONTAINER)
+    by_kind: dict[str, set[str]] = {}
+    for kind, object_id in owned.values_list("kind", "object_id"):
+        by_kind.setdefault(kind, set()).add(object_id)
+    networks = by_kind.get("network", set())
+    names = ObservedNetwork.objects.filter(host_id=host_id, network_id__in=networks).values_list("name", flat=True)
+    return Bounds(
+        team_id=team.pk,
+        team=team.name,
+        prefix=team.prefix,
+        rules=rules_of(team.pk),
+        has_host=grant is not None,
+        ports=grant.ports if grant is not None else None,
+        address=(grant.address or "") if grant is not None else "",
+        volumes=frozenset(by_kind.get("volume", ())),
+        networks=frozenset(networks) | frozenset(names),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a team has taken of a host."""
+
+    containers: int
+    nano_cpus: int
+    memory_bytes: int
+    ports: int
+
+
+def usage_of(*, team_id: UUID, host_id: UUID) -> Usage:
+    """Return what the team has taken of the host: what runs, what is stopped, what is being made."""
+    mine = Reservation.objects.filter(team_id=team_id, host_id=host_id)
+    found = mine.aggregate(containers=Count("pk"), nano_cpus=Sum("nano_cpus"), memory_bytes=Sum("memory_bytes"))
+    return Usage(
+        containers=found["containers"],
+        nano_cpus=found["nano_cpus"] or 0,
+        memory_bytes=found["memory_bytes"] or 0,
+        ports=ReservedPort.objects.filter(reservation__in=mine).count(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """How much of one thing is taken, and how much somebody asks for; ``limit`` ``None`` is no bound."""
+
+    name: str
+    label: str
+    used: int
+    asked: int
+    limit: int | None
+    used_text: str
+    asked_text: str
+    limit_text: str
+
+    @property
+    def taken(self) -> int | None:
+        """How much would be taken; ``None`` when nothing bounds it."""
+        return None if self.limit is None else min(self.used + self.asked, self.limit)
+
+    @property
+    def max(self) -> int:
+        """What a meter ends at."""
+        return self.limit or 0
+
+    @property
+    def text(self) -> str:
+        """How full it is, in words."""
+        parts = {"used": self.used_text, "asked": self.asked_text, "limit": self.limit_text}
+        return (_("%(used)s + %(asked)s of %(limit)s") if self.asked else _("%(used)s of %(limit)s")) % parts
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is asked for does not fit."""
+        return self.limit is not None and self.used + self.asked > self.limit
+
+
+def gauges(grant: HostGrant, *, usage: Usage, spec: ContainerSpec | None = None) -> list[Gauge]:
+    """Return how full the quota is, and with ``spec`` how full it would be."""
+    first, last = grant.ports or (1, 0)
+    rows = (
+        ("containers", _("Containers"), usage.containers, 1 if spec else 0, grant.containers, str),
+        ("memory", _("Memory"), usage.memory_bytes, spec.memory_bytes if spec else 0, grant.memory_bytes, size_text),
+        ("cpus", _("CPUs"), usage.nano_cpus, spec.nano_cpus if spec else 0, grant.nano_cpus, _cpus),
+        ("ports", _("Ports"), usage.ports, len(spec.ports) if spec else 0, last - first + 1, str),
+    )
+    return [
+        Gauge(
+            name=name,
+            label=label,
+            used=used,
+            asked=asked,
+            limit=limit,
+            used_text=text(used),
+            asked_text=text(asked),
+            limit_text=_("no limit") if limit is None else text(limit),
+        )
+        for name, label, used, asked, limit, text in rows
+    ]
+
+
+def _cpus(nano_cpus: int) -> str:
+    return cpus_text(nano_cpus) or "0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostQuota:
+    """A host of a team with its gauges."""
+
+    grant: HostGrant
+    gauges: list[Gauge]
+
+
+def quotas_of(team: Team) -> list[HostQuota]:
+    """Return how full the quota of ``team`` is on each of its hosts."""
+    grants = list(team.grants.select_related("host").defer("host__credentials", "host__info").order_by("host__name"))
+    taken = {
+        row["host_id"]: row
+        for row in Reservation.objects.filter(team=team)
+        .values("host_id")
+        .annotate(containers=Count("pk"), nano_cpus=Sum("nano_cpus"), memory_bytes=Sum("memory_bytes"))
+    }
+    ports = dict(
+        ReservedPort.objects.filter(reservation__team=team).values_list("host_id").annotate(number=Count("pk"))
+    )
+    found = []
+    for grant in grants:
+        row: Mapping[str, Any] = taken.get(grant.host_id) or {}
+        usage = Usage(
+            containers=row.get("containers", 0),
+            nano_cpus=row.get("nano_cpus") or 0,
+            memory_bytes=row.get("memory_bytes") or 0,
+            ports=ports.get(grant.host_id, 0),
+        )
+        found.append(HostQuota(grant=grant, gauges=gauges(grant, usage=usage)))
+    return found
