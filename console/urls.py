@@ -13,6 +13,7 @@ urlpatterns = [
     path("terminals/", include("console.terminals.urls")),
     path("", include("console.operations.urls")),
     path("people/", include("console.people.urls")),
+    path("people/teams/<uuid:team_id>/policy/", include("console.containers.policy_urls")),
     path("invitations/", include("console.people.invitation_urls")),
     path("audit/", include("console.audit.urls")),
     path("settings/", include("console.accounts.urls")),

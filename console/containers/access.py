@@ -11,10 +11,13 @@ from console.accounts.models import User
 from console.hosts.models import Host
 from console.inventory.models import ContainerQuerySet, ObservedContainer
 from console.lib.problems import Missing
-from console.rbac.access import check
+from console.policies.queries import without_shells
+from console.rbac.access import Refused, check
 from console.rbac.models import owner_of_container
-from console.rbac.policy import allowed
+from console.rbac.policy import Level, allowed, rights_of
 
+#: Acts that open a shell, or type into a program.
+SHELLS = ("container.terminal", "container.attach")
 #: What one bulk request may touch.
 MOST_IN_BULK = 500
 
@@ -55,8 +58,17 @@ def still_allowed(user: User, *, host_id: UUID, container_id: str, action: str) 
 
     The inventory is not asked: a container that it has forgotten ends its streams itself, with the real reason.
     """
-    is_there = Host.objects.filter(pk=host_id).exists()
-    return is_there and allowed(user, action, team_id=owner_of_container(host_id=host_id, container_id=container_id))
+    if not Host.objects.filter(pk=host_id).exists():
+        return False
+    team_id = owner_of_container(host_id=host_id, container_id=container_id)
+    return allowed(user, action, team_id=team_id) and not _closed_by_policy(user, action, team_id=team_id)
+
+
+def _closed_by_policy(user: User, action: str, *, team_id: UUID | None) -> bool:
+    """Whether the policy of the team keeps its people out of shells; who owns everything is not bound by it."""
+    if action not in SHELLS or team_id is None or rights_of(user).everywhere >= Level.OWN:
+        return False
+    return bool(without_shells([team_id]))
 
 
 def _check(user: User, container: ObservedContainer, action: str) -> None:
@@ -68,3 +80,12 @@ def _check(user: User, container: ObservedContainer, action: str) -> None:
         object_id=container.container_id,
         object_name=container.name,
     )
+    if _closed_by_policy(user, action, team_id=container.team_id):
+        raise Refused(
+            action,
+            message=_("The policy of this container's team allows no shells."),
+            code="policy.shells",
+            host=container.host,
+            object_id=container.container_id,
+            object_name=container.name,
+        )

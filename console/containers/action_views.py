@@ -220,7 +220,7 @@ def container_rename(request: HttpRequest, host_id: UUID, container_id: str) -> 
     if request.method != "POST":
         return _dialog(request, container, "rename", name=container.name)
     try:
-        name = parse_name(request.POST)
+        name = parse_name(request.POST, team=services.owner_of(container))
         if ObservedContainer.objects.filter(host=container.host, name=name).exclude(pk=container.pk).exists():
             raise ValidationError(_("Another container on this host has this name; choose another."))
     except ValidationError as error:

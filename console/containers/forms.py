@@ -623,9 +623,11 @@ class CreateForm:
 # Actions
 
 
-def parse_name(data: QueryDict) -> str:
-    """Return the new name in a rename form. Raises ``ValidationError``."""
+def parse_name(data: QueryDict, *, team: Team | None) -> str:
+    """Return the new name in a rename form, as the team that owns it has its names. Raises ``ValidationError``."""
     name = data.get("name", "").strip()
+    if name and team is not None:
+        name = prefixed(name, prefix=team.prefix)
     spec = ContainerSpec(name=name, image="scratch")
     problems = [problem for problem in check_spec(spec) if problem.field == "name"]
     if problems:

@@ -24,6 +24,7 @@ from console.gateway import ContainerState, Health
 from console.hosts.models import Host, HostState
 from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedLabel
 from console.lib.templatetags.components import age
+from console.policies.queries import without_shells
 from console.rbac.policy import Level, rights_of
 
 PAGE_SIZE = 50
@@ -214,6 +215,7 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
     seen = {host_id: _seen(host) for host_id, host in hosts.items()}
     teams = Team.objects.in_bulk({row["team_id"] for row in found if row["team_id"] is not None})
     rights = rights_of(user)
+    closed = without_shells(teams) if teams and rights.everywhere < Level.OWN else set()
     base = reverse("container-list")
     shaped = []
     badges: dict[tuple[str, str, int | None, bool], tuple[str, str]] = {}
@@ -230,7 +232,7 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
             {
                 "team": teams[row["team_id"]].name if row["team_id"] is not None else "",
                 "may_operate": level >= Level.OPERATE,
-                "may_open_shell": level >= Level.SHELL,
+                "may_open_shell": level >= Level.SHELL and row["team_id"] not in closed,
                 "may_edit": level >= Level.EDIT,
                 "key": f"{row['host_id']}/{row['container_id']}",
                 # Two registrations of one engine hold the same container: the host is part of it.

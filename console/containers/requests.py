@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.containers.queries import container_row
 from console.inventory.models import ObservedContainer
-from console.rbac.policy import allowed
 
 
 def person(request: HttpRequest) -> User:
@@ -34,5 +33,4 @@ def header_context(request: HttpRequest, container: ObservedContainer) -> dict[s
         "host": container.host,
         "row": container_row(container, user=person(request), address=host_name(request)),
         "topic": f"container:{container.host_id}:{container.container_id}",
-        "may_open_terminal": allowed(person(request), "container.terminal", team_id=container.team_id),
     }

@@ -93,6 +93,11 @@ def remove_container(
     return _change("container.remove", actor=actor, container=container, origin=origin, arguments=arguments)
 
 
+def owner_of(container: ObservedContainer) -> Team | None:
+    """Return the team that owns ``container``; ``None`` is nobody."""
+    return Team.objects.filter(pk=container.team_id).first() if container.team_id is not None else None
+
+
 def assign_container(
     *, actor: User, container: ObservedContainer, team: Team | None, origin: Origin | None = None
 ) -> None:

@@ -8,8 +8,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
 from console.accounts.models import Invitation, Membership, Role, Team, User
-from console.hosts.models import Host
 from console.rbac.access import check, check_somewhere
+from console.rbac.models import HostGrant
 from console.rbac.policy import Level, allowed, rights_of
 
 
@@ -75,13 +75,13 @@ def access_membership(user: User, team_id: UUID, person_id: UUID, action: str) -
     return membership
 
 
-def access_granted_host(user: User, team_id: UUID, host_id: UUID, action: str) -> tuple[Team, Host]:
-    """Return a team and a host of its for ``user`` to do ``action`` to. Raises ``Http404`` or ``Refused``."""
+def access_grant(user: User, team_id: UUID, host_id: UUID, action: str) -> HostGrant:
+    """Return what a team has of a host, for ``user`` to do ``action`` to. Raises ``Http404`` or ``Refused``."""
     team = access_team(user, team_id, action)
-    host = Host.objects.defer("credentials").filter(pk=host_id, grants__team=team).first()
-    if host is None:
+    grant = team.grants.select_related("team", "host").defer("host__credentials").filter(host_id=host_id).first()
+    if grant is None:
         raise Http404
-    return team, host
+    return grant
 
 
 def access_invitation(user: User, invitation_id: UUID) -> Invitation:

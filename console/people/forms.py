@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import Role, Team, TeamRole
 from console.hosts.models import Host
+from console.policies.forms import QuotaForm
 
 if TYPE_CHECKING:
     _TeamChoice = forms.ModelChoiceField[Team]
@@ -129,12 +130,13 @@ class RemoveTeamForm(forms.Form):
         return typed
 
 
-class GrantForm(forms.Form):
-    """A host that a team may work on from now on."""
+class GrantForm(QuotaForm):
+    """A host that a team may work on from now on, and how much of it."""
 
     host = _HostChoice(label=_("Host"), queryset=Host.objects.none(), empty_label=None)
+    field_order = ("host",)
 
     def __init__(self, data: Any = None, *, team: Team) -> None:
-        super().__init__(data)
+        super().__init__(data, team=team)
         hosts = Host.objects.exclude(grants__team=team).defer("credentials", "info").order_by("name")
         self.fields["host"].queryset = hosts  # type: ignore[attr-defined]

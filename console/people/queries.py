@@ -16,6 +16,7 @@ from console.accounts.models import Invitation, Membership, Team, User
 from console.inventory.models import ObservedContainer
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
+from console.policies.queries import HostQuota, quotas_of
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 from console.rbac.policy import allowed
 
@@ -30,6 +31,7 @@ _ACTIONS: Final = (
     "rename",
     "remove",
     "grant_host",
+    "edit_quota",
     "revoke_host",
 )
 
@@ -54,7 +56,7 @@ class TeamPage:
     team: Team
     memberships: list[Membership]
     invitations: list[Invitation]
-    grants: list[HostGrant]
+    quotas: list[HostQuota]
     owned: list[OwnedContainer]
     owned_total: int
     #: Whether the reader is one of its people.
@@ -105,7 +107,7 @@ def team_page(user: User, team: Team) -> TeamPage:
         team=team,
         memberships=memberships,
         invitations=open_invitations(user, team=team),
-        grants=list(team.grants.select_related("host").defer("host__credentials", "host__info").order_by("host__name")),
+        quotas=quotas_of(team),
         owned=_owned(owned),
         owned_total=owned.count(),
         is_own=any(membership.person_id == user.pk for membership in memberships),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -189,12 +190,27 @@ def _end(membership: Membership, action: str, *, actor: User, origin: Origin) ->
         recheck(membership.person_id)
 
 
-def grant_host(*, actor: User, team: Team, host: Host, origin: Origin) -> None:
-    """Let a team work on a host."""
+def grant_host(*, actor: User, team: Team, host: Host, origin: Origin, quota: Mapping[str, Any] | None = None) -> None:
+    """Let a team work on a host, or on the part of it that ``quota`` says: fields of a grant."""
     with transaction.atomic():
-        _grant, is_new = HostGrant.objects.get_or_create(team=team, host=host)
+        _grant, is_new = HostGrant.objects.get_or_create(team=team, host=host, defaults=dict(quota or {}))
         if is_new:
-            _record("team.grant_host", team, actor=actor, origin=origin, host=host)
+            _record("team.grant_host", team, actor=actor, origin=origin, host=host, details=dict(quota or {}))
+
+
+def edit_quota(*, actor: User, grant: HostGrant, quota: Mapping[str, Any], origin: Origin) -> None:
+    """Change how much of a host a team has; what it has already beyond that stays."""
+    with transaction.atomic():
+        before = HostGrant.objects.select_for_update().get(pk=grant.pk)
+        changed = {
+            name: {"before": getattr(before, name), "after": value}
+            for name, value in quota.items()
+            if getattr(before, name) != value
+        }
+        if not changed:
+            return
+        HostGrant.objects.filter(pk=grant.pk).update(**quota)
+        _record("team.edit_quota", grant.team, actor=actor, origin=origin, host=grant.host, details=changed)
 
 
 def revoke_host(*, actor: User, team: Team, host: Host, origin: Origin) -> None:

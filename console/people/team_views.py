@@ -16,10 +16,11 @@ from console.lib.htmx import redirect
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
 from console.people import invitation_services, team_services
-from console.people.access import access_granted_host, access_membership, access_team, access_teams, person_of
+from console.people.access import access_grant, access_membership, access_team, access_teams, person_of
 from console.people.answers import show_form, show_link
 from console.people.forms import GrantForm, RemoveTeamForm, TeamForm, TeamInvitationForm, TeamRoleForm
 from console.people.queries import team_page, team_rows
+from console.policies.forms import QuotaForm
 from console.rbac.access import check
 from console.rbac.policy import allowed
 
@@ -165,7 +166,7 @@ def team_grant_host(request: HttpRequest, team_id: UUID) -> HttpResponse:
     form = GrantForm(request.POST if request.method == "POST" else None, team=team)
     if form.is_bound and form.is_valid():
         host = form.cleaned_data["host"]
-        team_services.grant_host(actor=user, team=team, host=host, origin=origin_of(request))
+        team_services.grant_host(actor=user, team=team, host=host, quota=form.quota, origin=origin_of(request))
         messages.success(
             request, _("The team %(team)s may work on %(host)s now.") % {"team": team.name, "host": host.name}
         )
@@ -180,11 +181,35 @@ def team_grant_host(request: HttpRequest, team_id: UUID) -> HttpResponse:
     )
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def team_edit_quota(request: HttpRequest, team_id: UUID, host_id: UUID) -> HttpResponse:
+    """Change how much of a host the team has."""
+    user = person_of(request)
+    grant = access_grant(user, team_id, host_id, "team.edit_quota")
+    team, host = grant.team, grant.host
+    form = QuotaForm(request.POST if request.method == "POST" else None, team=team, host=host, grant=grant)
+    if form.is_bound and form.is_valid():
+        team_services.edit_quota(actor=user, grant=grant, quota=form.quota, origin=origin_of(request))
+        messages.success(
+            request, _("The quota of the team %(team)s on %(host)s is saved.") % {"team": team.name, "host": host.name}
+        )
+        return redirect(request, _url(team))
+    return show_form(
+        request,
+        form,
+        title=_("Quota of the team %(team)s on %(host)s") % {"team": team.name, "host": host.name},
+        submit=_("Save"),
+        back_url=_url(team),
+        text=_("What the team has already stays, also beyond a smaller quota; it only gets nothing more."),
+    )
+
+
 @require_POST
 def team_revoke_host(request: HttpRequest, team_id: UUID, host_id: UUID) -> HttpResponse:
     """Let a team work on a host no longer."""
     user = person_of(request)
-    team, host = access_granted_host(user, team_id, host_id, "team.revoke_host")
+    grant = access_grant(user, team_id, host_id, "team.revoke_host")
+    team, host = grant.team, grant.host
     team_services.revoke_host(actor=user, team=team, host=host, origin=origin_of(request))
     messages.success(
         request, _("The team %(team)s may not work on %(host)s any more.") % {"team": team.name, "host": host.name}

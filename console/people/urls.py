@@ -27,5 +27,6 @@ urlpatterns = [
         name="team-remove-member",
     ),
     path("teams/<uuid:team_id>/hosts/grant/", team_views.team_grant_host, name="team-grant-host"),
+    path("teams/<uuid:team_id>/hosts/<uuid:host_id>/quota/", team_views.team_edit_quota, name="team-edit-quota"),
     path("teams/<uuid:team_id>/hosts/<uuid:host_id>/revoke/", team_views.team_revoke_host, name="team-revoke-host"),
 ]

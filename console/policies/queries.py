@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Exists, OuterRef, Sum
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Team
@@ -25,9 +25,11 @@ def rules_of(team_id: UUID) -> Rules:
     return newest.rules if newest is not None else Rules()
 
 
-def may_open_shells(team_id: UUID) -> bool:
-    """Whether the team's policy lets its people open shells."""
-    return rules_of(team_id).shells
+def without_shells(team_ids: Collection[UUID]) -> set[UUID]:
+    """Return which of the teams have a policy that keeps their people out of shells."""
+    newer = PolicyVersion.objects.filter(team_id=OuterRef("team_id"), number__gt=OuterRef("number"))
+    closed = PolicyVersion.objects.filter(~Exists(newer), team_id__in=team_ids, content__shells=False)
+    return set(closed.values_list("team_id", flat=True))
 
 
 def grant_of(*, team_id: UUID, host_id: UUID) -> HostGrant | None:

@@ -51,6 +51,7 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "operation.view": Level.VIEW,
     "operation.cancel": Level.OPERATE,
     "operation.retry": Level.OPERATE,
+    "policy.view": Level.VIEW,
     "team.view": Level.VIEW,
     "team.invite": Level.OWN,
     "team.change_role": Level.OWN,
@@ -83,6 +84,8 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "team.remove": Level.OWN,
     "team.grant_host": Level.OWN,
     "team.revoke_host": Level.OWN,
+    "team.edit_quota": Level.OWN,
+    "policy.edit": Level.OWN,
 }
 
 #: Every action there is. A name that is not here is refused, so a misspelt check denies.

@@ -104,7 +104,7 @@ def test_more_of_everything_costs_no_more_queries(
         join(User.objects.create(username=f"person{number}"), red, TeamRole.VIEWER)
         Ownership.objects.create(host=host, team=red, kind=OwnedKind.CONTAINER, object_id=f"{number:064x}")
         Team.objects.create(name=f"team{number}")
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         assert client.get(url(red)).status_code == 200
     with django_assert_max_num_queries(8):
         assert client.get("/people/teams/").status_code == 200
