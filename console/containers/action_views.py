@@ -201,7 +201,17 @@ def container_assign(request: HttpRequest, host_id: UUID, container_id: str) -> 
         team = parse_team(request.POST)
     except ValidationError as error:
         return _dialog(request, container, "assign", teams=teams, error=error.messages[0])
-    services.assign_container(actor=user, container=container, team=team, origin=origin_of(request))
+    limits = {}
+    if team is not None:
+        try:
+            detail = detail_queries.inspect(container)
+        except BackendError as error:
+            reason = explain(error, name=container.name, host=container.host.name)
+            message = _("Its limits, which count in the team's quota, could not be read: %(cause)s")
+            error_text = message % {"cause": reason.sentence}
+            return _dialog(request, container, "assign", teams=teams, chosen=team.pk, error=error_text)
+        limits = {"nano_cpus": detail.nano_cpus, "memory_bytes": detail.memory_bytes}
+    services.assign_container(actor=user, container=container, team=team, origin=origin_of(request), **limits)
     if team is not None:
         text = _("%(name)s belongs to %(team)s now.") % {"name": container.name, "team": team.name}
     else:

@@ -18,6 +18,7 @@ from console.lib.origin import Origin
 from console.lib.rechecks import recheck
 from console.operations.models import Operation
 from console.operations.services import enqueue
+from console.policies import quotas
 from console.rbac.models import OwnedKind, Ownership
 
 
@@ -99,11 +100,18 @@ def owner_of(container: ObservedContainer) -> Team | None:
 
 
 def assign_container(
-    *, actor: User, container: ObservedContainer, team: Team | None, origin: Origin | None = None
+    *,
+    actor: User,
+    container: ObservedContainer,
+    team: Team | None,
+    nano_cpus: int = 0,
+    memory_bytes: int = 0,
+    origin: Origin | None = None,
 ) -> None:
     """``actor`` gives ``container`` to ``team``; to nobody, and so to admins alone, without one.
 
-    Whoever loses it is asked for their rights at once, so that their terminals in it end.
+    It counts in the team's quota from then on, with its limits. Whoever loses it is asked for their rights at once, so
+    that their terminals in it end.
     """
     ownerships = Ownership.objects.filter(
         host=container.host, kind=OwnedKind.CONTAINER, object_id=container.container_id
@@ -113,6 +121,7 @@ def assign_container(
         if (before.team_id if before is not None else None) == (team.pk if team is not None else None):
             return
         ownerships.delete()
+        quotas.free_container(host_id=container.host_id, container_id=container.container_id)
         if team is not None:
             # Locked, so that the team is not removed meanwhile.
             Team.objects.select_for_update().get(pk=team.pk)
@@ -122,6 +131,14 @@ def assign_container(
                 object_id=container.container_id,
                 team=team,
                 given_by=actor,
+            )
+            quotas.count_in(
+                team_id=team.pk,
+                host_id=container.host_id,
+                container_id=container.container_id,
+                nano_cpus=nano_cpus,
+                memory_bytes=memory_bytes,
+                ports=quotas.published(container.ports),
             )
         record(
             actor=actor,

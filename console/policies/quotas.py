@@ -8,7 +8,7 @@ is gone.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -132,7 +132,12 @@ def _choose_ports(grant: HostGrant, spec: ContainerSpec) -> Iterable[PublishedPo
 def _published_by_others(grant: HostGrant) -> set[tuple[str, int]]:
     """Return what containers without a reservation, an admin's, publish on the host."""
     rows = ObservedContainer.objects.filter(host_id=grant.host_id).exclude(ports=[]).values_list("ports", flat=True)
-    return {(str(port.get("protocol")), int(port.get("host_port") or 0)) for ports in rows for port in ports}
+    return {pair for ports in rows for pair in published(ports)}
+
+
+def published(ports: Iterable[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Return which ports of its host a container publishes, of those that the inventory has seen."""
+    return {(str(port.get("protocol")), int(port["host_port"])) for port in ports if port.get("host_port")}
 
 
 def is_reserved(*, operation_ids: Iterable[UUID], spec: ContainerSpec) -> bool:
@@ -158,6 +163,30 @@ def hold(*, operation_ids: Iterable[UUID], container_id: str) -> None:
     Reservation.objects.filter(operation_id__in=list(operation_ids)).update(
         container_id=container_id, held_at=timezone.now()
     )
+
+
+def count_in(
+    *, team_id: UUID, host_id: UUID, container_id: str, nano_cpus: int, memory_bytes: int, ports: set[tuple[str, int]]
+) -> None:
+    """Count a container that was made otherwise and is given to the team: an admin may go beyond its quota."""
+    with transaction.atomic():
+        free_container(host_id=host_id, container_id=container_id)
+        reservation = Reservation.objects.create(
+            team_id=team_id,
+            host_id=host_id,
+            container_id=container_id,
+            nano_cpus=nano_cpus,
+            memory_bytes=memory_bytes,
+            held_at=timezone.now(),
+        )
+        # What another one holds already is that one's: both cannot run at once.
+        ReservedPort.objects.bulk_create(
+            (
+                ReservedPort(reservation=reservation, host_id=host_id, protocol=protocol, port=port)
+                for protocol, port in ports
+            ),
+            ignore_conflicts=True,
+        )
 
 
 def free(*, operation_id: UUID) -> None:

@@ -384,3 +384,47 @@ def test_an_image_that_runs_as_root_is_refused_where_root_is_not_allowed(
     operation = create()
     assert (operation.state, operation.error_code) == ("failed", "policy.user")
     assert "create_container" not in engine.calls
+
+
+def test_a_container_that_is_given_to_a_team_counts_in_its_quota(
+    alice: User, client_of: Callable[..., Client], red: Team, make_container: Callable[..., ObservedContainer]
+) -> None:
+    from console.gateway import PublishedPort
+
+    container = make_container(
+        "shop", memory_bytes=64 * MIB, nano_cpus=10**9, ports=(PublishedPort(container_port=80, host_port=8003),)
+    )
+    browser, url = client_of(alice), f"/containers/{container.host_id}/{container.container_id}/assign/"
+    assert browser.post(url, {"team": str(red.pk)}).status_code == 302
+    reservation = Reservation.objects.get()
+    assert (reservation.container_id, reservation.memory_bytes, reservation.nano_cpus) == (
+        container.container_id,
+        64 * MIB,
+        10**9,
+    )
+    assert [row.port for row in reservation.ports.all()] == [8003]
+    assert browser.post(url, {"team": ""}).status_code == 302
+    assert not Reservation.objects.exists()
+    assert not ReservedPort.objects.exists()
+
+
+def test_without_its_host_nothing_is_given(
+    alice: User,
+    client_of: Callable[..., Client],
+    red: Team,
+    make_container: Callable[..., ObservedContainer],
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from console.gateway import Unreachable
+
+    container = make_container("shop")
+
+    async def fail(container_id: str) -> None:
+        raise Unreachable("no route to host")
+
+    monkeypatch.setattr(engine, "inspect_container", fail)
+    url = f"/containers/{container.host_id}/{container.container_id}/assign/"
+    answer = client_of(alice).post(url, {"team": str(red.pk)})
+    assert "could not be read" in answer.content.decode()
+    assert not Ownership.objects.exists()
