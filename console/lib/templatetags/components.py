@@ -299,7 +299,7 @@ def field(
     attributes: dict[str, Any] = {}
     is_choice = isinstance(widget, RadioSelect | CheckboxSelectMultiple)
     is_check = isinstance(widget, CheckboxInput)
-    if not is_choice:
+    if not is_choice and not is_check:
         own = "select" if isinstance(widget, Select) else "textarea" if isinstance(widget, Textarea) else "input"
         attributes["class"] = f"{own} {widget.attrs.get('class', '')} {class_name}".strip()
     for name, value in (("placeholder", placeholder), ("autocomplete", autocomplete)):
