@@ -182,16 +182,20 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "console.lib.middleware.LocalProbes",
+    # Before all that reads or sets a cookie.
+    "console.accounts.middleware.Tokens",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "console.accounts.middleware.Authentication",
     "console.accounts.middleware.PreferredLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "console.lib.bodies.RefuseLargeBody",
+    "console.lib.bodies.RefuseForeignBody",
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.middleware.SignedIn",
+    "console.audit.middleware.TokenLimits",
     "console.audit.middleware.Refusals",
     "console.lib.middleware.WrongMethods",
     "console.lib.middleware.BackendErrors",
@@ -264,7 +268,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "api_token": "30/m/ip"}
 ALLAUTH_TRUSTED_PROXY_COUNT = 0
 # console.accounts.middleware.SignedIn keeps the list: allauth would write a row with every request.
 USERSESSIONS_TRACK_ACTIVITY = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.forms import LoginForm
@@ -13,17 +14,22 @@ from django.http import QueryDict
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts.models import User
+from console.accounts.models import Team, TokenScope, User
+from console.accounts.tokens import MOST_TOKENS
 from console.lib.problems import BadInput
 
 if TYPE_CHECKING:
     _UserForm = forms.ModelForm[User]
+    _TeamChoice = forms.ModelChoiceField[Team]
 else:
     _UserForm = forms.ModelForm
+    _TeamChoice = forms.ModelChoiceField
 
 #: Argon2 reads all of it, so it needs a bound; no person and no password manager comes near.
 PASSWORD_LENGTH = 1024
 USERNAME_LENGTH = 60
+#: How long a token works, in days: every one has an end.
+_LIFETIMES = ((7, _("1 week")), (30, _("30 days")), (90, _("90 days")), (365, _("1 year")))
 #: A credential that is longer was not typed by anybody.
 CREDENTIAL_BYTES = 4096
 
@@ -156,4 +162,58 @@ class ProfileForm(_UserForm):
         widgets = {
             "name": forms.TextInput(attrs={"autocomplete": "name"}),
             "email": forms.EmailInput(attrs={"autocomplete": "email"}),
+        }
+
+
+class TokenForm(forms.Form):
+    """What a new token is called, and how far it reaches."""
+
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=60,
+        help_text=_("What it is for, so that you recognise it: “backup script”."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    scope = forms.ChoiceField(
+        label=_("It may"),
+        choices=TokenScope.choices,
+        initial=TokenScope.READ,
+        help_text=_("Read: look at things and at logs. Operate: start and stop too. Never more than you may yourself."),
+    )
+    team = _TeamChoice(
+        label=_("Only for the team"), queryset=Team.objects.none(), required=False, empty_label=_("All that I may see")
+    )
+    days = forms.TypedChoiceField(label=_("It works for"), choices=_LIFETIMES, coerce=int, initial=90)
+
+    def __init__(self, data: Any = None, *, user: User) -> None:
+        # It stands on one page with other forms, of which one asks for a name too.
+        super().__init__(data, auto_id="id_token_%s")
+        self._user = user
+        teams = Team.objects.all() if user.oversees else Team.objects.filter(people=user)
+        self.fields["team"].queryset = teams  # type: ignore[attr-defined]
+
+    def clean_name(self) -> str:
+        """Refuse what cannot be read."""
+        name = str(self.cleaned_data["name"])
+        if not name.isprintable():
+            raise ValidationError(_("A name is one line of letters, digits and signs."), code="unprintable")
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse one too many."""
+        if self._user.tokens.usable().count() >= MOST_TOKENS:
+            raise ValidationError(
+                _("You have %(most)s tokens already; revoke one first."), params={"most": MOST_TOKENS}, code="too_many"
+            )
+        return super().clean() or {}
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """What the service is asked for; valid forms only."""
+        values = self.cleaned_data
+        return {
+            "name": values["name"],
+            "scope": values["scope"],
+            "team": values["team"],
+            "lifetime": timedelta(days=values["days"]),
         }

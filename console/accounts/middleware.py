@@ -6,8 +6,10 @@ from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import urlencode, urlsplit
 
+from allauth.core.internal import ratelimit
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve, reverse
@@ -15,9 +17,10 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from console.accounts import sessions
-from console.accounts.models import User
+from console.accounts import sessions, tokens
+from console.accounts.models import ApiToken, User
 from console.lib import problems
+from console.lib.bearer import bearer_of, has_token
 from console.lib.origin import origin_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -35,6 +38,91 @@ OPEN = frozenset(
         "preference-language",
     }
 )
+
+
+def token_of(request: HttpRequest) -> ApiToken | None:
+    """Return the token that ``request`` came with, if any."""
+    token: ApiToken | None = getattr(request, "auth_token", None)
+    return token
+
+
+class Tokens:
+    """Lets a request in by the API token in its header, and by nothing else that it carries.
+
+    It makes no session, no cookie comes of it, and without one no other site can forge it.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.auth_token = None  # type: ignore[attr-defined]
+        if has_token(request.META.get("QUERY_STRING", "")):
+            # Before anything can log or show it.
+            request.META["QUERY_STRING"] = ""
+            return _refuse_query(request)
+        text = bearer_of(request.headers)
+        if text is None:
+            return self.get_response(request)
+        token = tokens.find_token(text)
+        if token is None:
+            return _refuse_token(request)
+        tokens.note_use(token)
+        request.COOKIES = {}
+        request.csrf_processing_done = True  # type: ignore[attr-defined]
+        request.auth_token = token  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response.cookies.clear()
+        return response
+
+
+def _refuse_query(request: HttpRequest) -> HttpResponse:
+    with translation.override(translation.get_language_from_request(request)):
+        return problems.answer(
+            request,
+            problems.Problem(
+                status=HTTPStatus.BAD_REQUEST,
+                code="token_in_query",
+                title=_("An API token does not belong into an address"),
+                message=_("Addresses are kept in logs and histories on the way, so it was not looked at."),
+                next_step=_("Revoke that token, make another, and send it in the header “Authorization: Bearer …”."),
+            ),
+        )
+
+
+def _refuse_token(request: HttpRequest) -> HttpResponse:
+    """Answer alike whatever is wrong with it.
+
+    A right token is never refused for wrong ones from the same address: nobody guesses 256 bits, so the limit is
+    against noise alone.
+    """
+    # The public face of allauth's limits never counts a GET.
+    if not ratelimit.consume(request, app="allauth.account", action="api_token", limit_get=True):
+        return problems.too_many_requests(request)
+    with translation.override(translation.get_language_from_request(request)):
+        response = problems.answer(
+            request,
+            problems.Problem(
+                status=HTTPStatus.UNAUTHORIZED,
+                code="bad_token",
+                title=_("This token does not work"),
+                message=_("It is unknown, has expired or was revoked, or its owner may not sign in."),
+                next_step=_("Make another one in your settings, and send it in the header “Authorization: Bearer …”."),
+            ),
+        )
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+class Authentication(AuthenticationMiddleware):
+    """Who asks: whose token it is, else whom the session signs in."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Put the person onto the request."""
+        super().process_request(request)
+        token = token_of(request)
+        if token is not None:
+            request.user = token.owner
 
 
 class PreferredLanguage:

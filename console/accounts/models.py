@@ -6,7 +6,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -69,6 +69,10 @@ class User(AbstractBaseUser):
     notifications_seen_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
+
+    #: The token that a request or an operation came with, on the person fetched for it: it bounds their rights (see
+    #: ``console.rbac.policy``), and the record names it.
+    auth_token: ApiToken | None = None
 
     USERNAME_FIELD = "username"
     EMAIL_FIELD = "email"
@@ -197,6 +201,52 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation of {self.created_at:%Y-%m-%d}"
+
+
+class TokenScope(models.TextChoices):
+    """How much of its owner's rights a token has."""
+
+    READ = "read", _("Read")
+    OPERATE = "operate", _("Read and operate")
+    ALL = "all", _("Everything I may do")
+
+
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self) -> Self:
+        """Those that work now."""
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now(), owner__is_active=True)
+
+
+class ApiToken(models.Model):
+    """What a program of somebody's brings instead of a session. Only the hash of its secret is kept."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(_("name"), max_length=60)
+    #: Its beginning, which is no secret: by it the row is found, and people recognise it.
+    prefix = models.CharField(max_length=15, unique=True, editable=False)
+    token_hash = models.CharField(max_length=64, editable=False)
+    scope = models.CharField(_("scope"), max_length=10, choices=TokenScope.choices, default=TokenScope.READ)
+    #: The one team that it is for; it goes with the team, rather than reach further without it.
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    #: To the minute.
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at <= timezone.now()
 
 
 class BootstrapToken(models.Model):

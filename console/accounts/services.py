@@ -11,7 +11,7 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils import timezone
 
-from console.accounts import sessions
+from console.accounts import sessions, tokens
 from console.accounts.models import BootstrapToken, Role, User
 from console.accounts.signals import account_acted
 from console.lib.live import notify
@@ -125,7 +125,10 @@ def edit_profile(*, actor: User, name: str, email: str, origin: Origin) -> None:
 
 
 def change_password(*, actor: User, password: str, origin: Origin) -> None:
-    """Set ``actor``'s password and end every session of theirs; the caller gives the one at hand a new key."""
+    """Set ``actor``'s password; every session and API token of theirs ends.
+
+    The caller gives the session at hand a new key.
+    """
     with transaction.atomic():
         actor.set_password(password)
         actor.save(update_fields=["password"])
@@ -139,7 +142,7 @@ def change_password(*, actor: User, password: str, origin: Origin) -> None:
             object_id=str(actor.pk),
             object_name=actor.username,
             origin=origin,
-            details={"sessions": len(keys)},
+            details={"sessions": len(keys), "tokens": tokens.revoke_all(actor)},
         )
 
 

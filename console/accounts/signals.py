@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: What people do with accounts without asking for a right: all that is sent below, and joining by a link.
+#: What people do with accounts without asking for a right: all that is sent below, joining by a link, and using a
+#: token for what no token is for.
 ACCOUNT_ACTIONS = frozenset(
     {
         "account.accept_invitation",
@@ -14,6 +15,9 @@ ACCOUNT_ACTIONS = frozenset(
         "password.change",
         "profile.edit",
         "session.end",
+        "token.create",
+        "token.revoke",
+        "token.use",
     }
 )
 

@@ -12,6 +12,8 @@ urlpatterns = [
     path("password/", views.password_change, name="password-change"),
     path("sessions/<int:session_id>/end/", views.session_end, name="session-end"),
     path("sessions/end-others/", views.session_end_others, name="session-end-others"),
+    path("tokens/create/", views.token_create, name="token-create"),
+    path("tokens/<uuid:token_id>/revoke/", views.token_revoke, name="token-revoke"),
     path("theme/", views.preference_theme, name="preference-theme"),
     path("language/", views.preference_language, name="preference-language"),
 ]

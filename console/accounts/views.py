@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any, cast
+from uuid import UUID
 
 from allauth.account.adapter import get_adapter
 from allauth.account.views import LoginView
@@ -23,9 +24,9 @@ from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.accounts import services, sessions
-from console.accounts.forms import NewPersonForm, PasswordForm, ProfileForm, SignInForm, check_credentials
-from console.accounts.models import Theme, User
+from console.accounts import services, sessions, tokens
+from console.accounts.forms import NewPersonForm, PasswordForm, ProfileForm, SignInForm, TokenForm, check_credentials
+from console.accounts.models import ApiToken, Theme, User
 from console.lib.context import THEME_COOKIE
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
@@ -110,6 +111,7 @@ def _settings_page(
     *,
     profile: ProfileForm | None = None,
     password: PasswordForm | None = None,
+    token: TokenForm | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HttpResponse:
     user = _person(request)
@@ -119,6 +121,9 @@ def _settings_page(
         {
             "profile_form": profile or ProfileForm(instance=user),
             "password_form": password or PasswordForm(user=user),
+            "token_form": token or TokenForm(user=user),
+            "token_examples": _token_examples(),
+            "tokens": tokens.list_tokens(user),
             "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
             "themes": Theme.choices,
             "version": settings.VERSION,
@@ -154,7 +159,7 @@ def profile_edit(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("current", "password", "password_again")
 @require_POST
 def password_change(request: HttpRequest) -> HttpResponse:
-    """Change the password; every other session ends."""
+    """Change the password; every other session and every API token ends."""
     user = _person(request)
     check_credentials(request.POST, "current", "password", "password_again")
     form = PasswordForm(request.POST, user=user)
@@ -166,7 +171,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
     services.change_password(actor=user, password=form.cleaned_data["password"], origin=origin_of(request))
     # This browser stays signed in, under a new key: whoever had the old one does not.
     update_session_auth_hash(request, user)
-    messages.success(request, _("Your password is changed. Every other session has ended."))
+    messages.success(request, _("Your password is changed. Every other session and every API token has ended."))
     return redirect("settings")
 
 
@@ -191,6 +196,40 @@ def session_end_others(request: HttpRequest) -> HttpResponse:
         actor=_person(request), current_key=request.session.session_key or "", origin=origin_of(request)
     )
     messages.success(request, _("Every other session has ended.") if count else _("There was no other session to end."))
+    return redirect("settings")
+
+
+@require_POST
+def token_create(request: HttpRequest) -> HttpResponse:
+    """Make a token, and show it this once."""
+    user = _person(request)
+    form = TokenForm(request.POST, user=user)
+    if not form.is_valid():
+        return _settings_page(request, token=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    issued = tokens.create_token(actor=user, origin=origin_of(request), **form.wanted)
+    return render(request, "settings/token_created.html", {"issued": issued, "token_examples": _token_examples()})
+
+
+def _token_examples() -> str:
+    url = settings.PUBLIC_URL
+    return "\n".join(
+        (
+            "read -rs TOKEN && export TOKEN",
+            f'curl -H "Authorization: Bearer $TOKEN" "{url}/containers/?state=running"',
+            f'curl -H "Authorization: Bearer $TOKEN" -X POST "{url}/containers/HOST/ID/restart/"',
+            f'curl -H "Authorization: Bearer $TOKEN" "{url}/operations/OPERATION/"',
+        )
+    )
+
+
+@require_POST
+def token_revoke(request: HttpRequest, token_id: UUID) -> HttpResponse:
+    """Make one token of one's own worthless."""
+    try:
+        token = tokens.revoke_token(actor=_person(request), token_id=token_id, origin=origin_of(request))
+    except ApiToken.DoesNotExist:
+        raise Http404 from None
+    messages.success(request, _("The token %(name)s is revoked; it works no more.") % {"name": token.name})
     return redirect("settings")
 
 

@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
 
-from console.accounts.models import User
+from console.accounts.middleware import token_of
+from console.accounts.models import ApiToken, TokenScope, User
 from console.audit.services import record_refusal
+from console.lib import problems
 from console.lib.origin import origin_of
 from console.rbac.access import Refused
+
+#: Where people look after their own accounts, sign in, and join.
+_ACCOUNTS: Final = ("settings/", "accounts/", "invitations/")
+
+
+class TokenLimits:
+    """Keeps tokens from what they are not for, before any view is asked: one that reads changes nothing, none manages
+    an account."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, _view: object, _arguments: Sequence[Any], _options: Mapping[str, Any]
+    ) -> HttpResponse | None:
+        """Refuse, with a row; or let the view answer."""
+        token = token_of(request)
+        refused = _breach(request, token) if token is not None else None
+        if token is None or refused is None:
+            return None
+        record_refusal(refused, actor=token.owner, origin=origin_of(request))
+        return problems.forbidden(request, refused)
+
+
+def _breach(request: HttpRequest, token: ApiToken) -> Refused | None:
+    """Return what ``request`` asks of ``token`` that it is not for, if anything."""
+    match = request.resolver_match
+    if match is None or match.route.startswith(_ACCOUNTS):
+        code, message = "token_in_person", _("Accounts are looked after by people who are signed in, not by tokens.")
+    elif token.scope == TokenScope.READ and request.method not in ("GET", "HEAD"):
+        code, message = "token_scope", _("This token only reads, so nothing was done.")
+    else:
+        return None
+    return Refused("token.use", message=message, code=code, object_id=str(token.pk), object_name=str(token))
 
 
 class Refusals:

@@ -40,6 +40,10 @@ def _cleaned(value: Any, *, depth: int = 0) -> Any:
     return one_line(str(value), limit=DETAIL_LENGTH)
 
 
+def _by_token(actor: User | None) -> dict[str, Any]:
+    return {"token": str(actor.auth_token)} if actor is not None and actor.auth_token is not None else {}
+
+
 def record(
     *,
     actor: User | None,
@@ -55,7 +59,8 @@ def record(
 ) -> AuditEvent:
     """Append one row to the chain, in the caller's transaction: no act without its row, no row without its act.
 
-    ``component`` names the part of ours that acted when no person did ("watch", "sweep"). Text is cleaned and cut.
+    ``component`` names the part of ours that acted when no person did ("watch", "sweep"). Text is cleaned and cut. The
+    details name the token, when the person acted by one.
     Other writers wait until the caller's transaction ends, so keep it short.
     """
     with transaction.atomic():
@@ -74,7 +79,7 @@ def record(
             operation_id=operation_id,
             address=origin.address if origin else "",
             user_agent=one_line(origin.user_agent, limit=200) if origin else "",
-            details=_cleaned(details or {}),
+            details=_cleaned(_by_token(actor) | (details or {})),
             previous_hash=previous_hash,
         )
         event.hash = digest(event)

@@ -14,6 +14,8 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
 from console.lib import problems
+from console.lib.bearer import bearer_of
+from console.lib.text import one_line
 from console.lib.websocket import Application, Message, Receive, Scope, Send
 
 #: Bytes. The largest form of ours holds certificates, a few KiB each.
@@ -53,6 +55,30 @@ class BoundedBody:
             return message
 
         await self.application(scope, bounded, send)
+
+
+class RefuseForeignBody:
+    """Answers 415 to a program whose body is no form: what nobody reads must not look as if it had been understood."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_form = request.content_type in ("", "application/x-www-form-urlencoded", "multipart/form-data")
+        has_body = request.headers.get("Content-Length", "0") != "0"
+        if is_form or not has_body or bearer_of(request.headers) is None:
+            return self.get_response(request)
+        return problems.answer(
+            request,
+            problems.Problem(
+                status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                code="unsupported_media",
+                title=_("Nobody here reads that"),
+                message=_("This console takes forms, not %(type)s, so nothing was done.")
+                % {"type": one_line(request.content_type or "", limit=60)},
+                next_step=_("Send the same values as form fields, as “curl -d name=value” does."),
+            ),
+        )
 
 
 class RefuseLargeBody:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from console.lib.bearer import TOKEN_IN_TEXT
 from console.lib.origin import origin_of
 from console.lib.text import one_line
 
@@ -26,8 +27,9 @@ _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|authorization|cookie|credential|api_?key|private_?key|csrf|_pem$",
     re.IGNORECASE,
 )
-#: What must not be seen even inside other text: one-time links, and passwords within an address.
+#: What must not be seen even inside other text: one-time links, API tokens, and passwords within an address.
 _SECRET_TEXT = (
+    (TOKEN_IN_TEXT, r"\1***"),
     (re.compile(r"(/(?:first-admin|invitations)/)[^/\s?#\"']+"), r"\1***"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )

@@ -16,6 +16,8 @@ from django.utils.functional import Promise
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 
+from console.lib.bearer import bearer_of
+
 logger = structlog.get_logger(__name__)
 
 
@@ -44,9 +46,9 @@ def request_id() -> str:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether a program asks: JSON is accepted and HTML is not asked for."""
+    """Whether a program asks: it brings a token, or accepts JSON and does not ask for HTML."""
     accept = request.headers.get("Accept", "")
-    return "application/json" in accept and "text/html" not in accept
+    return bearer_of(request.headers) is not None or ("application/json" in accept and "text/html" not in accept)
 
 
 def wants_fragment(request: HttpRequest) -> bool:
@@ -56,8 +58,10 @@ def wants_fragment(request: HttpRequest) -> bool:
 
 def wants_page(request: HttpRequest) -> bool:
     """Whether a person's browser asks for a whole page."""
-    return not wants_fragment(request) and (
-        "text/html" in request.headers.get("Accept", "") or request.headers.get("HX-Boosted") == "true"
+    return (
+        not wants_fragment(request)
+        and not wants_json(request)
+        and ("text/html" in request.headers.get("Accept", "") or request.headers.get("HX-Boosted") == "true")
     )
 
 
@@ -177,6 +181,20 @@ def wrong_method(request: HttpRequest, *, allowed: str) -> HttpResponse:
             message=_("It was asked with %(method)s and only knows %(allowed)s, so nothing was done.")
             % {"method": request.method, "allowed": allowed},
             next_step=_("Do it from the page that has the button or the form for it."),
+        ),
+    )
+
+
+def unacceptable(request: HttpRequest, message: str) -> HttpResponse:
+    """422: what a form would show beside its fields, for who has no form to look at."""
+    return answer(
+        request,
+        Problem(
+            status=422,
+            code="invalid",
+            title=_("That cannot be asked for"),
+            message=message,
+            next_step=_("Correct it and ask again."),
         ),
     )
 

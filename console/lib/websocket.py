@@ -26,6 +26,7 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import gettext as _
 
+from console.lib.bearer import bearer_of, has_token
 from console.lib.origin import Origin, origin_of_scope
 from console.lib.rechecks import rechecked
 
@@ -128,6 +129,13 @@ def _cookies(scope: Scope) -> SimpleCookie:
         return SimpleCookie()
 
 
+def _brings_token(scope: Scope) -> bool:
+    """Whether an API token is to open the socket: it opens none, whoever is signed in beside it."""
+    headers = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"authorization"]
+    query = scope.get("query_string", b"").decode("latin-1")
+    return has_token(query) or any(bearer_of({"Authorization": value}) is not None for value in headers)
+
+
 class SessionUser:
     """Put the signed-in person into ``scope["user"]``, and beside it the check that the session still is theirs.
 
@@ -152,7 +160,7 @@ class SessionUser:
         """One look-up at the handshake; the lease of the stream asks again."""
         morsel = _cookies(scope).get(settings.SESSION_COOKIE_NAME)
         key = morsel.value if morsel else ""
-        user = await in_database(lambda: self.find(key)) if key else None
+        user = await in_database(lambda: self.find(key)) if key and not _brings_token(scope) else None
         if user is None:
             await _refuse_handshake(receive, send)
             return

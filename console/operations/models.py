@@ -90,6 +90,8 @@ class Operation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=60)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="operations")
+    #: The token that it was asked for with. No foreign key: one that is gone must forbid, not be forgotten.
+    token_id = models.UUIDField(null=True, editable=False)
     host = models.ForeignKey(Host, null=True, on_delete=models.SET_NULL, related_name="operations")
     #: Who owned the object when this was asked for, or will own what this makes.
     team = models.ForeignKey(Team, null=True, on_delete=models.SET_NULL, related_name="operations")

@@ -52,6 +52,7 @@ def enqueue(
     with transaction.atomic():
         operation = Operation.objects.create(
             actor=actor,
+            token_id=actor.auth_token.pk if actor.auth_token is not None else None,
             kind=kind,
             host=host,
             team_id=team_id or team_behind(kind, host_id=host.pk if host is not None else None, object_id=object_id),

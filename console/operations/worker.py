@@ -29,6 +29,7 @@ from django.db.models.functions import Coalesce, RowNumber
 from django.utils import timezone, translation
 
 from console import gateway
+from console.accounts.tokens import find_owner
 from console.audit.models import Outcome
 from console.audit.services import record, record_refusal
 from console.gateway import BackendError
@@ -315,16 +316,25 @@ class _Run:
         return End(OperationState.CANCELLED, errors.overtaken(other.title, person=person))
 
     def _authorised(self) -> bool:
-        """Ask again, with the rights of now; a refusal ends the operation and has a row of its own."""
+        """Ask again, with the rights of now; a refusal ends the operation and has a row of its own.
+
+        What a token asked for has the token's limits here too, and is not done once the token works no more.
+        """
         operation = self.operation
+        holds = True
+        if operation.token_id is not None:
+            owner = find_owner(operation.token_id)
+            holds = owner is not None
+            operation.actor = owner or operation.actor
         if makes(operation.kind):
             team_id = operation.team_id
         else:
             team_id = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
-        if operation.actor is not None and allowed(operation.actor, operation.kind, team_id=team_id):
+        if holds and operation.actor is not None and allowed(operation.actor, operation.kind, team_id=team_id):
             return True
         refusal = Refused(
             operation.kind,
+            code="" if holds else "bad_token",
             host=operation.host,
             object_id=operation.object_id,
             object_name=operation.object_name,

@@ -12,7 +12,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from console.accounts.models import Invitation, Membership, Team, User
+from console.accounts.models import ApiToken, Invitation, Membership, Team, User
 from console.inventory.models import ObservedContainer
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
@@ -66,12 +66,14 @@ class TeamPage:
 
 
 def people_page(people: QuerySet[User], *, search: str, number: str) -> Page[Any]:
-    """Return some of ``people`` with their teams, and when each was last here."""
+    """Return some of ``people`` with their teams, when each was last here, and how many tokens of theirs work."""
     seen = UserSession.objects.filter(user=OuterRef("pk")).order_by("-last_seen_at").values("last_seen_at")[:1]
     for word in search.replace("\0", "").split():
         people = people.filter(Q(username__icontains=word) | Q(name__icontains=word) | Q(email__icontains=word))
     rows = (
-        people.annotate(last_seen=Coalesce(Subquery(seen), "last_login"))
+        people.annotate(
+            last_seen=Coalesce(Subquery(seen), "last_login"), token_count=_count(ApiToken.objects.usable(), by="owner")
+        )
         .prefetch_related("memberships__team")
         .order_by("username")
     )
@@ -93,9 +95,9 @@ def team_rows(teams: QuerySet[Team]) -> QuerySet[Team, Any]:
     ).order_by("name")
 
 
-def _count(rows: QuerySet[Any]) -> Coalesce:
+def _count(rows: QuerySet[Any], *, by: str = "team") -> Coalesce:
     # Subqueries, because three joins would multiply each other.
-    counted = rows.filter(team=OuterRef("pk")).order_by().values("team").annotate(number=Count("pk")).values("number")
+    counted = rows.filter(**{by: OuterRef("pk")}).order_by().values(by).annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(counted), 0)
 
 

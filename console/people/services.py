@@ -8,6 +8,7 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from console.accounts import tokens
 from console.accounts.models import Role, User
 from console.accounts.sessions import forget_sessions
 from console.audit.models import Outcome
@@ -74,9 +75,11 @@ def change_console_role(*, actor: User, person: User, role: str, origin: Origin)
 
 
 def suspend_person(*, actor: User, person: User, origin: Origin) -> None:
-    """Shut ``person`` out: every session and stream of theirs ends. Raises ``LastAdmin``."""
+    """Shut ``person`` out: every session, stream and API token of theirs ends. Raises ``LastAdmin``."""
     with transaction.atomic():
         _keep_an_admin("person.suspend", person)
+        # Counted and revoked while they still work; who is let in again makes new ones.
+        worked = tokens.revoke_all(person)
         if not User.objects.filter(pk=person.pk, is_active=True).update(is_active=False):
             return
         record(
@@ -86,7 +89,7 @@ def suspend_person(*, actor: User, person: User, origin: Origin) -> None:
             object_id=str(person.pk),
             object_name=person.username,
             origin=origin,
-            details={"sessions": _end_sessions(person)},
+            details={"sessions": _end_sessions(person), "tokens": worked},
         )
         live.notify("people")
 
@@ -107,6 +110,23 @@ def restore_person(*, actor: User, person: User, origin: Origin) -> None:
             origin=origin,
         )
         live.notify("people")
+
+
+def revoke_tokens(*, actor: User, person: User, origin: Origin) -> int:
+    """Make every API token of ``person`` worthless; return how many worked."""
+    with transaction.atomic():
+        worked = tokens.revoke_all(person)
+        if worked:
+            record(
+                actor=actor,
+                action="person.revoke_tokens",
+                outcome=Outcome.SUCCEEDED,
+                object_id=str(person.pk),
+                object_name=person.username,
+                origin=origin,
+                details={"tokens": worked},
+            )
+    return worked
 
 
 def _end_sessions(person: User) -> int:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.accounts.models import Role
@@ -107,4 +108,17 @@ def person_restore(request: HttpRequest, person_id: UUID) -> HttpResponse:
     person = access_person(user, person_id, "person.restore")
     services.restore_person(actor=user, person=person, origin=origin_of(request))
     messages.success(request, _("%(name)s may sign in again.") % {"name": person.username})
+    return redirect(request, reverse("people-list"))
+
+
+@require_POST
+def person_revoke_tokens(request: HttpRequest, person_id: UUID) -> HttpResponse:
+    """Make somebody's API tokens worthless."""
+    user = person_of(request)
+    person = access_person(user, person_id, "person.revoke_tokens")
+    count = services.revoke_tokens(actor=user, person=person, origin=origin_of(request))
+    text = ngettext(
+        "%(count)s API token of %(name)s is revoked.", "%(count)s API tokens of %(name)s are revoked.", count
+    )
+    messages.success(request, text % {"count": count, "name": person.username})
     return redirect(request, reverse("people-list"))

@@ -59,10 +59,16 @@ def check(
     call ``console.audit.services.record_refusal`` themselves.
     """
     if not allowed(user, action, team_id=team_id):
-        raise Refused(action, host=host, object_id=object_id, object_name=object_name)
+        message = _words(user, action)
+        raise Refused(action, message=message, host=host, object_id=object_id, object_name=object_name)
 
 
 def check_somewhere(user: User, action: str) -> None:
     """Let ``user`` into a page about ``action``, when there can be something to do it to; else raise ``Refused``."""
     if not allowed_somewhere(user, action):
-        raise Refused(action)
+        raise Refused(action, message=_words(user, action))
+
+
+def _words(user: User, action: str) -> str:
+    """Return what a refusal says when it may be the token's limits that ``user`` met, rather than his own."""
+    return _("This token, or your role, does not allow it: %(action)s.") % {"action": action} if user.auth_token else ""

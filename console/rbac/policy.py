@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from console.accounts.models import Membership, Role, TeamRole, User
+from console.accounts.models import ApiToken, Membership, Role, TeamRole, TokenScope, User
 
 
 class Level(enum.IntEnum):
@@ -79,6 +79,7 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "person.change_role": Level.OWN,
     "person.suspend": Level.OWN,
     "person.restore": Level.OWN,
+    "person.revoke_tokens": Level.OWN,
     "team.create": Level.OWN,
     "team.rename": Level.OWN,
     "team.remove": Level.OWN,
@@ -91,11 +92,27 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
 #: Every action there is. A name that is not here is refused, so a misspelt check denies.
 ACTIONS: Final = frozenset(OBJECT_ACTIONS) | frozenset(CONSOLE_ACTIONS)
 
+#: What no token does, whoever owns it: what becomes of people, and shells, which are typed into.
+IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("person.")) - {"person.view"} | {
+    "container.terminal",
+    "container.attach",
+    "team.invite",
+    "team.change_role",
+    "team.remove_member",
+    "team.revoke_invitation",
+    "team.leave",
+}
+
 _EVERYWHERE: Final = {Role.ADMIN.value: Level.OWN, Role.AUDITOR.value: Level.LOGS}
 _IN_TEAM: Final = {
     TeamRole.OWNER.value: Level.OWN,
     TeamRole.MEMBER.value: Level.EDIT,
     TeamRole.VIEWER.value: Level.LOGS,
+}
+_BY_TOKEN: Final = {
+    TokenScope.READ.value: Level.LOGS,
+    TokenScope.OPERATE.value: Level.OPERATE,
+    TokenScope.ALL.value: Level.OWN,
 }
 
 
@@ -105,6 +122,8 @@ class Rights:
 
     everywhere: Level
     teams: Mapping[UUID, Level]
+    #: What the person may not do now, whatever the levels say.
+    withheld: frozenset[str] = frozenset()
 
     def over(self, team_id: UUID | None) -> Level:
         """The level over what the team owns; ``None`` is what nobody owns."""
@@ -114,12 +133,22 @@ class Rights:
         """The teams whose objects the person has at least this level over."""
         return [team_id for team_id, reached in self.teams.items() if reached >= level]
 
+    def through(self, token: ApiToken) -> Rights:
+        """What of these rights reaches through ``token``: its scope is a ceiling, and its team, if any, a wall."""
+        ceiling = _BY_TOKEN.get(token.scope, Level.NONE)
+        everywhere, teams = self.everywhere, self.teams
+        if token.team_id is not None:
+            everywhere, teams = Level.NONE, {token.team_id: self.over(token.team_id)}
+        return Rights(
+            min(everywhere, ceiling), {team_id: min(level, ceiling) for team_id, level in teams.items()}, IN_PERSON
+        )
+
 
 NOTHING: Final = Rights(Level.NONE, {})
 
 
 def rights_of(user: User) -> Rights:
-    """Return what ``user`` may do, read once for each time the person was fetched.
+    """Return what ``user`` may do, read once for each time the person was fetched, and bounded by their token.
 
     A request fetches its person anew, a worker and the lease of a stream do so whenever they ask.
     """
@@ -136,20 +165,27 @@ def rights_of(user: User) -> Rights:
             team_id: _IN_TEAM.get(role, Level.NONE) for team_id, role in memberships.values_list("team_id", "role")
         }
         known = Rights(everywhere, teams)
+        if user.auth_token is not None:
+            known = known.through(user.auth_token)
         user.__dict__["_rights"] = known
     return known
 
 
 def allowed(user: User, action: str, *, team_id: UUID | None = None) -> bool:
     """Whether ``user`` may do ``action`` now, to what the team owns; without a team, to what nobody owns."""
+    rights = rights_of(user)
+    if action in rights.withheld:
+        return False
     if action in CONSOLE_ACTIONS:
-        return rights_of(user).everywhere >= CONSOLE_ACTIONS[action]
-    return action in OBJECT_ACTIONS and rights_of(user).over(team_id) >= OBJECT_ACTIONS[action]
+        return rights.everywhere >= CONSOLE_ACTIONS[action]
+    return action in OBJECT_ACTIONS and rights.over(team_id) >= OBJECT_ACTIONS[action]
 
 
 def allowed_somewhere(user: User, action: str) -> bool:
     """Whether there can be anything that ``user`` may do ``action`` to: for pages and menus, never for an object."""
     rights = rights_of(user)
+    if action in rights.withheld:
+        return False
     if action in CONSOLE_ACTIONS:
         return rights.everywhere >= CONSOLE_ACTIONS[action]
     best = max([rights.everywhere, *rights.teams.values()])

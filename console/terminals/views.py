@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
@@ -14,8 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
+from console.accounts.middleware import token_of
 from console.accounts.models import User
-from console.accounts.sessions import is_session_valid
+from console.accounts.sessions import find_user
+from console.accounts.tokens import find_owner
 from console.containers.access import access_container, still_allowed
 from console.containers.requests import person
 from console.gateway import open_engine
@@ -33,13 +34,11 @@ def _problems(form: TicketForm | LogsForm) -> JsonResponse:
     )
 
 
-def _may_go_on(container: ObservedContainer, *, user_id: UUID, session_key: str | None) -> bool:
-    """Whether the person may still read the log, with the session and the rights of now."""
-    user = User.objects.filter(pk=user_id).first()
-    return (
-        user is not None
-        and is_session_valid(session_key or "", user_id)
-        and still_allowed(user, host_id=container.host_id, container_id=container.container_id, action="container.logs")
+def _may_go_on(container: ObservedContainer, *, find: Callable[[], User | None]) -> bool:
+    """Whether whom ``find`` finds, by session or token, may still read the log with the rights of now."""
+    user = find()
+    return user is not None and still_allowed(
+        user, host_id=container.host_id, container_id=container.container_id, action="container.logs"
     )
 
 
@@ -78,7 +77,9 @@ async def logs_download(request: HttpRequest) -> HttpResponse | StreamingHttpRes
     chunks = engine.logs(container.container_id, tty=detail.tty, **form.arguments())
     # The first chunk is awaited here, so that an engine's refusal still becomes a proper answer.
     first = await anext(aiter(chunks), None)
-    may_go_on = partial(_may_go_on, container, user_id=person(request).pk, session_key=request.session.session_key)
+    token = token_of(request)
+    find = partial(find_owner, token.pk) if token else partial(find_user, request.session.session_key or "")
+    may_go_on = partial(_may_go_on, container, find=find)
 
     async def content() -> AsyncIterator[bytes]:
         asked = time.monotonic()

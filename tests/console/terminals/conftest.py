@@ -46,11 +46,12 @@ class Viewer:
     def __init__(self, path: str, *, headers: list[tuple[bytes, bytes]], room: int = 0) -> None:
         from console.asgi import application
 
+        path, _mark, query = path.partition("?")
         scope = {
             "type": "websocket",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "headers": headers,
             "client": ("192.0.2.7", 40000),
             "subprotocols": [],

@@ -12,6 +12,7 @@ from console.lib import websocket
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import ORIGIN, Closed, Viewer, headers_of, untouched
+from tests.console.tokens import issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PATHS = ("/ws/terminal/", "/ws/logs/", "/ws/stats/")
@@ -79,6 +80,20 @@ async def test_any_other_origin_is_refused(
 async def test_nobody_signed_in_is_refused(path: str, cookie: bytes, alice: User, engine: FakeEngine) -> None:
     with untouched(engine):
         await refused(path, [(b"origin", ORIGIN), (b"cookie", cookie)])
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/ws/live/"])
+async def test_a_token_opens_none_not_even_beside_a_session(
+    path: str, alice: User, signed_in: SignIn, engine: FakeEngine
+) -> None:
+    issued = await in_database(lambda: issue(alice))
+    bearer = (b"authorization", f"Bearer {issued.text}".encode())
+    mine = headers_of(await in_database(lambda: signed_in(alice)))
+    with untouched(engine):
+        await refused(path, [(b"origin", ORIGIN), bearer])
+        await refused(path, [*mine, bearer])
+        await refused(f"{path}?token={issued.text}", mine)
+    await opens(path, mine)
 
 
 async def test_somebody_deactivated_is_refused(alice: User, signed_in: SignIn) -> None:

@@ -10,10 +10,11 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from console.accounts.models import Role, User
+from console.accounts.models import ApiToken, Role, User
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
+from tests.console.tokens import issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/terminals/logs/download/"
@@ -141,3 +142,21 @@ async def test_it_ends_when_the_rights_do(
     rest = b"".join([chunk async for chunk in parts])
     assert b"rights ended" in rest
     assert b"line 50" not in rest
+
+
+@pytest.mark.parametrize("revoked", [False, True])
+async def test_a_token_reads_it_for_as_long_as_it_works(
+    revoked: bool, alice: User, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.lib.websocket.StreamConsumer.lease_interval", 0.0)
+    container = await run("sh", "-c", "echo one; echo two; echo three; sleep 1000")
+    issued = await in_database(lambda: issue(alice, scope="read"))
+    bearer = {"Authorization": f"Bearer {issued.text}"}
+    answer: Any = await AsyncClient().get(URL, query(container), headers=bearer)
+    parts = aiter(answer)
+    await anext(parts)
+    if revoked:
+        await in_database(lambda: ApiToken.objects.update(revoked_at="2026-01-01T00:00:00Z"))
+    rest = b"".join([chunk async for chunk in parts])
+    assert (b"rights ended" in rest) == revoked
+    assert (b"three" in rest) == (not revoked)
