@@ -20,6 +20,14 @@ from console.rbac.access import Refused
 _ACCOUNTS: Final = ("settings/", "accounts/", "invitations/")
 
 
+class NotForTokens(Refused):
+    """A token was used for what no token of its kind is for."""
+
+    def __init__(self, token: ApiToken, *, code: str, message: str, next_step: str) -> None:
+        super().__init__("token.use", message=message, code=code, object_id=str(token.pk), object_name=str(token))
+        self.next_step = next_step
+
+
 class TokenLimits:
     """Keeps tokens from what they are not for, before any view is asked: one that reads changes nothing, none manages
     an account."""
@@ -42,16 +50,24 @@ class TokenLimits:
         return problems.forbidden(request, refused)
 
 
-def _breach(request: HttpRequest, token: ApiToken) -> Refused | None:
+def _breach(request: HttpRequest, token: ApiToken) -> NotForTokens | None:
     """Return what ``request`` asks of ``token`` that it is not for, if anything."""
     match = request.resolver_match
     if match is None or match.route.startswith(_ACCOUNTS):
-        code, message = "token_in_person", _("Accounts are looked after by people who are signed in, not by tokens.")
-    elif token.scope == TokenScope.READ and request.method not in ("GET", "HEAD"):
-        code, message = "token_scope", _("This token only reads, so nothing was done.")
-    else:
-        return None
-    return Refused("token.use", message=message, code=code, object_id=str(token.pk), object_name=str(token))
+        return NotForTokens(
+            token,
+            code="token_in_person",
+            message=_("Accounts are looked after by people who are signed in, not by tokens."),
+            next_step=_("Sign in with a browser and do it there."),
+        )
+    if token.scope == TokenScope.READ and request.method not in ("GET", "HEAD"):
+        return NotForTokens(
+            token,
+            code="token_scope",
+            message=_("This token only reads, so nothing was done."),
+            next_step=_("Use a token whose scope reaches further."),
+        )
+    return None
 
 
 class Refusals:

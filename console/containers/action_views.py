@@ -30,7 +30,8 @@ from console.gateway import BackendError
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import close_dialog, is_fragment, redirect, toast
 from console.lib.origin import Origin, origin_of
-from console.lib.problems import Missing
+from console.lib.problems import Missing, unacceptable, wants_json
+from console.operations.answers import accepted, accepted_all
 from console.operations.errors import explain
 from console.operations.models import Operation, OperationState
 from console.operations.registry import title_of
@@ -91,6 +92,8 @@ def _message(request: HttpRequest, operation: Operation) -> None:
 
 def _answer(request: HttpRequest, container: ObservedContainer, operation: Operation) -> HttpResponse:
     """Answer with what the change was asked from: the row or the head as it is now, else the container's page."""
+    if wants_json(request):
+        return accepted(operation)
     operation = wait_for(operation, timeout=_WAIT)
     url = reverse("container-detail", args=[container.host_id, container.container_id])
     target = request.headers.get("HX-Target", "")
@@ -168,7 +171,9 @@ def container_unpause(request: HttpRequest, host_id: UUID, container_id: str) ->
 def _dialog(
     request: HttpRequest, container: ObservedContainer, form: str, *, error: str = "", **extra: Any
 ) -> HttpResponse:
-    """Show the form of an action: as a dialog's content, or as a page of its own."""
+    """Show the form of an action: as a dialog's content, or as a page of its own. Programs only hear of the error."""
+    if error and wants_json(request):
+        return unacceptable(request, error)
     context = header_context(request, container) | {"form": f"containers/_{form}.html", "error": error} | extra
     template = f"containers/_{form}.html" if is_fragment(request) else "containers/container_action.html"
     return render(request, template, context, status=422 if error else 200)
@@ -336,26 +341,36 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
         else:
             targets = parse_targets(request.POST)
     except ValidationError as error:
-        messages.error(request, error.messages[0])
-        return back
+        return _refuse_bulk(request, back, error.messages[0], say=messages.error)
     if not targets:
-        messages.warning(request, _("Choose containers first; nothing was done."))
-        return back
+        return _refuse_bulk(request, back, _("Choose containers first; nothing was done."), say=messages.warning)
     if len(targets) > MOST_IN_BULK:
         message = _("These are more than %(most)s containers; narrow the list. Nothing was done.") % {
             "most": MOST_IN_BULK
         }
-        messages.warning(request, message)
-        return back
+        return _refuse_bulk(request, back, message, say=messages.warning)
     try:
         containers = access_containers(user, targets, action)
     except Missing as missing:
-        messages.error(request, str(missing))
-        return back
+        if wants_json(request):
+            raise
+        return _refuse_bulk(request, back, str(missing), say=messages.error)
     origin = origin_of(request)
     with transaction.atomic():
         operations = [_BULK[verb](actor=user, container=container, origin=origin) for container in containers]
+    if wants_json(request):
+        return accepted_all(operations)
     _summarise(request, verb, operations)
+    return back
+
+
+def _refuse_bulk(
+    request: HttpRequest, back: HttpResponse, message: str, *, say: Callable[[HttpRequest, str], None]
+) -> HttpResponse:
+    """Lead back to the list, which says why nothing was done; programs are told at once."""
+    if wants_json(request):
+        return unacceptable(request, message)
+    say(request, message)
     return back
 
 

@@ -27,8 +27,9 @@ from console.lib.converters import FullId
 from console.lib.crypto import Undecryptable
 from console.lib.decoding import Malformed
 from console.lib.origin import origin_of
-from console.lib.problems import Missing, wants_json
+from console.lib.problems import Missing, unacceptable, wants_json
 from console.operations.access import access_operation
+from console.operations.answers import accepted
 from console.operations.errors import explain
 from console.operations.models import Operation
 from console.policies.refusals import Denied
@@ -44,6 +45,9 @@ def _page(
     request: HttpRequest, form: CreateForm, *, notice: str = "", left_out: list[str] | None = None
 ) -> HttpResponse:
     user = person(request)
+    if form.problems and wants_json(request):
+        said = " ".join(f"{label}: {message}" for _section, label, message in form.problems)
+        return unacceptable(request, said)
     hosts, owners = create_queries.hosts_by_id(user), create_queries.owners_by_id(user)
     for name, known in (("host", list(hosts)), ("team", list(owners))):
         if not form.values[name] and len(known) == 1:
@@ -106,6 +110,8 @@ def container_create(request: HttpRequest) -> HttpResponse:
         form.denials = list(denied.denials)
         form.show_denials(form.denials)
         return _page(request, form)
+    if wants_json(request):
+        return accepted(operation)
     return HttpResponseRedirect(reverse("operation-detail", args=[operation.pk]))
 
 

@@ -119,6 +119,7 @@ def _by_use(images: ImageQuerySet, use: str) -> ImageQuerySet:
 class ImageRow:
     """One image, as the list shows it."""
 
+    image: ObservedImage
     row_id: str
     name: str
     is_untagged: bool
@@ -194,6 +195,7 @@ def _row(image: ObservedImage, *, used: int) -> ImageRow:
     digits = _digits(image)
     repository = next((digest.partition("@")[0] for digest in image.digests if not digest.startswith("<")), "")
     return ImageRow(
+        image=image,
         row_id=f"image-{image.pk}",
         name=image.name or repository or digits[:12],
         is_untagged=not image.name,
@@ -208,6 +210,23 @@ def _row(image: ObservedImage, *, used: int) -> ImageRow:
         used_by=used,
         used_url=reverse("container-list") + "?" + urlencode({"q": image.name or digits[:12]}) if used else "",
     )
+
+
+def as_json(row: ImageRow) -> dict[str, Any]:
+    """Return one image as programs see it."""
+    image = row.image
+    return {
+        "id": image.image_id,
+        "url": row.url,
+        "host": {"id": image.host.pk, "name": image.host.name},
+        "tags": image.tags,
+        "digests": image.digests,
+        "size_bytes": image.size_bytes,
+        "created_at": row.created_at,
+        "used_by": row.used_by,
+        # The host does not answer: all of this is as it was last seen.
+        "stale": row.is_stale,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

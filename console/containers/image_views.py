@@ -26,7 +26,9 @@ from console.hosts.models import Host
 from console.inventory.models import ObservedImage
 from console.lib.htmx import Level, close_dialog, is_fragment, redirect, toast
 from console.lib.origin import origin_of
-from console.lib.problems import BadInput
+from console.lib.problems import BadInput, wants_json
+from console.lib.programs import json_page
+from console.operations.answers import accepted
 from console.operations.errors import explain
 from console.operations.models import Operation, OperationState
 from console.operations.services import wait_for
@@ -46,6 +48,9 @@ def image_list(request: HttpRequest) -> HttpResponse:
     access_images(user)
     filters = queries.ImageFilters.of(request.GET)
     page = queries.image_page(user, filters)
+    if wants_json(request):
+        items = map(queries.as_json, page.rows)
+        return json_page(request, items, total=page.total, previous=page.previous, following=page.next)
     context = {
         "filters": filters,
         "page": page,
@@ -77,6 +82,8 @@ def image_pull(request: HttpRequest) -> HttpResponse:
         credentials=form.credentials,
         origin=origin_of(request),
     )
+    if wants_json(request):
+        return accepted(operation)
     return redirect(request, reverse("operation-detail", args=[operation.pk]))
 
 
@@ -130,6 +137,8 @@ def image_tag(request: HttpRequest, host_id: UUID, image_id: str) -> HttpRespons
         return render(request, template, context, status=422)
     repository, tag = form.repository_and_tag
     operation = services.tag_image(actor=user, image=image, repository=repository, tag=tag, origin=origin_of(request))
+    if wants_json(request):
+        return accepted(operation)
     return close_dialog(_answer(request, operation, url=_url(image)))
 
 
@@ -142,6 +151,8 @@ def image_remove(request: HttpRequest, host_id: UUID, image_id: str) -> HttpResp
     if reference and reference not in image.tags:
         raise BadInput(_("This image is not called that. Reload the page to see its names."))
     operation = services.remove_image(actor=user, image=image, reference=reference, origin=origin_of(request))
+    if wants_json(request):
+        return accepted(operation)
     operation = wait_for(operation)
     is_gone = not ObservedImage.objects.filter(pk=image.pk).exists()
     return _answer(request, operation, url=reverse("image-list") if is_gone else _url(image))

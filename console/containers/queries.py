@@ -234,6 +234,7 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
                 "may_operate": level >= Level.OPERATE,
                 "may_open_shell": level >= Level.SHELL and row["team_id"] not in closed,
                 "may_edit": level >= Level.EDIT,
+                "team_id": row["team_id"],
                 "key": f"{row['host_id']}/{row['container_id']}",
                 # Two registrations of one engine hold the same container: the host is part of it.
                 "row_id": f"row-{row['host_id'].hex[:12]}-{row['container_id'][:12]}",
@@ -245,6 +246,8 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
                 "command": row["command"],
                 "networks": row["networks"],
                 "state": state,
+                "health": row["health"],
+                "exit_code": row["exit_code"],
                 "badge": badge,
                 "label": label,
                 "active": active,
@@ -255,10 +258,32 @@ def rows(found: Iterable[Mapping[str, Any]], *, user: User, address: str) -> lis
                 "stale": not host.is_reachable,
                 "seen": seen[row["host_id"]],
                 "ports": port_links(row["ports"], host_address=address_of(host, address=address)),
+                "published": row["ports"],
                 "created_at": row["created_at"],
             }
         )
     return shaped
+
+
+def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one row of ``rows`` as programs see it."""
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "url": row["url"],
+        "host": {"id": row["host_id"], "name": row["host"]},
+        "team": {"id": row["team_id"], "name": row["team"]} if row["team_id"] is not None else None,
+        "image": row["image"],
+        "command": row["command"],
+        "state": row["state"],
+        "health": row["health"],
+        "exit_code": row["exit_code"],
+        "ports": row["published"],
+        "networks": row["networks"],
+        "created_at": row["created_at"],
+        # The host does not answer: all of this is as it was last seen.
+        "stale": row["stale"],
+    }
 
 
 def _seen(host: Host) -> str:

@@ -9,7 +9,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -25,7 +25,8 @@ from console.gateway import BackendError, ContainerSpec
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import is_fragment
-from console.lib.problems import Missing
+from console.lib.problems import Missing, wants_json
+from console.lib.programs import json_page
 from console.operations.errors import Reason, explain
 from console.rbac.access import check_somewhere
 from console.rbac.policy import allowed
@@ -40,6 +41,11 @@ def container_list(request: HttpRequest) -> HttpResponse:
     check_somewhere(user, "container.view")
     parameters = queries.ListParameters.of(request.GET)
     page = queries.container_page(user, parameters, address=host_name(request))
+    previous = parameters.query(page=page.page - 1) if page.page > 1 else ""
+    following = parameters.query(page=page.page + 1) if page.page < page.pages else ""
+    if wants_json(request):
+        items = map(queries.as_json, page.rows)
+        return json_page(request, items, total=page.total, previous=previous, following=following)
     context: dict[str, Any] = {
         "parameters": parameters,
         "page": page,
@@ -51,8 +57,8 @@ def container_list(request: HttpRequest) -> HttpResponse:
             for name, label in queries.SORT_LABELS.items()
         ],
         "columns": {name: _column(parameters, name) for name in ("name", "image", "host", "created")},
-        "previous": parameters.query(page=page.page - 1) if page.page > 1 else "",
-        "next": parameters.query(page=page.page + 1) if page.page < page.pages else "",
+        "previous": previous,
+        "next": following,
         "failing_hosts": queries.failing_hosts(user),
         "most_in_bulk": MOST_IN_BULK,
     }
@@ -122,13 +128,18 @@ def container_look(request: HttpRequest, host_id: UUID, container_id: str) -> Ht
     context = {
         "container": container,
         "row": queries.container_row(container, user=person(request), address=host_name(request)),
-        "labels": [
-            (name, MASK if looks_secret(name, value) else value)
-            for name, value in sorted(container.labels.items())
-            if not name.startswith(RESERVED_PREFIX)
-        ],
+        "labels": _labels(container),
     }
     return render(request, "containers/_look.html", context)
+
+
+def _labels(container: ObservedContainer) -> list[tuple[str, str]]:
+    """Return labels but ours, with what looks secret masked."""
+    return [
+        (name, MASK if looks_secret(name, value) else value)
+        for name, value in sorted(container.labels.items())
+        if not name.startswith(RESERVED_PREFIX)
+    ]
 
 
 @require_GET
@@ -179,6 +190,12 @@ def container_header(request: HttpRequest, host_id: UUID, container_id: str) -> 
 @require_GET
 def container_detail(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """The overview; what only the engine knows follows as a fragment."""
+    if wants_json(request):
+        user = person(request)
+        container = access_container(user, host_id, container_id, "container.view")
+        row = queries.container_row(container, user=user, address=host_name(request))
+        more = {"labels": dict(_labels(container)), "mounts": container.mounts, "observed_at": container.observed_at}
+        return JsonResponse(queries.as_json(row) | more)
     return _tab(request, host_id, container_id, tab="overview", action="container.view")
 
 

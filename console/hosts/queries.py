@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, Q
 from django.db.models.functions import Lower
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -97,6 +98,27 @@ def host_cards(user: User) -> list[HostCard]:
     """Return every host that ``user`` may know of, those in trouble first."""
     cards = _cards(Host.objects.visible_to(user))
     return sorted(cards, key=lambda card: (not card.host.is_troubled, card.host.name.lower()))
+
+
+def as_json(card: HostCard) -> dict[str, Any]:
+    """Return one host as programs see it."""
+    host = card.host
+    return {
+        "id": host.pk,
+        "name": host.name,
+        "url": reverse("host-detail", args=[host.pk]),
+        "engine": host.driver,
+        "address": host.url,
+        "state": host.state,
+        "cause": host.cause or None,
+        "seen_at": host.seen_at,
+        "containers": card.containers,
+        "running": card.running,
+        "problems": card.problems,
+        "images": card.images,
+        # Nobody has looked for a while: it may not be so any more.
+        "stale": card.is_silent or host.is_troubled,
+    }
 
 
 def host_card(host: Host) -> HostCard:

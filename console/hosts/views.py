@@ -21,9 +21,11 @@ from console.hosts.access import access_host, access_hosts
 from console.hosts.forms import PEM_FIELDS, HostForm, RemoveForm
 from console.hosts.models import Host
 from console.hosts.probe import Report, probe
-from console.hosts.queries import host_card, host_cards, host_page
+from console.hosts.queries import as_json, host_card, host_cards, host_page
 from console.lib.htmx import is_fragment
 from console.lib.origin import origin_of
+from console.lib.problems import wants_json
+from console.lib.programs import json_page
 from console.rbac.access import check
 
 _PROBE_LIMIT = 25
@@ -40,8 +42,11 @@ def host_list(request: HttpRequest) -> HttpResponse:
     """Every host as a card, those in trouble first."""
     user = _user(request)
     access_hosts(user)
+    cards = host_cards(user)
+    if wants_json(request):
+        return json_page(request, map(as_json, cards), total=len(cards))
     name = "hosts/_cards.html" if is_fragment(request) else "hosts/host_list.html"
-    return render(request, name, {"cards": host_cards(user)})
+    return render(request, name, {"cards": cards})
 
 
 @require_GET

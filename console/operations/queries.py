@@ -229,6 +229,28 @@ def _labelled_counts(operations: QuerySet[Operation], columns: tuple[str, ...]) 
     return [(row[columns[0]], row[columns[-1]], row["number"]) for row in counted[:30]]
 
 
+def as_json(operation: Operation) -> dict[str, Any]:
+    """Return one operation as programs see it; never what it was asked for with, which may be secret."""
+    return {
+        "id": operation.pk,
+        "url": reverse("operation-detail", args=[operation.pk]),
+        "kind": operation.kind,
+        "state": operation.state,
+        "phase": operation.phase,
+        "message": operation.message,
+        "percent": operation.percent,
+        "actor": operation.actor.username if operation.actor is not None else None,
+        "host": {"id": operation.host.pk, "name": operation.host.name} if operation.host is not None else None,
+        "object": {"id": operation.object_id, "name": operation.object_name, "url": object_url(operation) or None},
+        "error": {"code": operation.error_code, "message": operation.error, "next_step": operation.next_step}
+        if operation.error_code
+        else None,
+        "created_at": operation.created_at,
+        "started_at": operation.started_at,
+        "ended_at": operation.ended_at,
+    }
+
+
 def kind_label(kind: str) -> str:
     """Return what a kind of operation does, without an object: "Start a container"."""
     found = find(kind)

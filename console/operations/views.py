@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -17,9 +17,11 @@ from console.accounts.models import User
 from console.accounts.services import see_notifications
 from console.lib.htmx import is_fragment, redirect, toast
 from console.lib.origin import origin_of
-from console.lib.problems import BadInput
+from console.lib.problems import BadInput, Problem, answer, wants_json
+from console.lib.programs import json_page
 from console.operations import queries
 from console.operations.access import access_operation, access_operations
+from console.operations.answers import accepted
 from console.operations.errors import Impossible
 from console.operations.forms import SeenForm
 from console.operations.models import Operation, OperationState
@@ -47,9 +49,13 @@ def activity(request: HttpRequest) -> HttpResponse:
     user = _person(request)
     access_operations(user)
     filters = queries.Filters.of(request.GET)
+    page = queries.activity_page(user, filters)
+    if wants_json(request):
+        items = (queries.as_json(row.operation) for row in page.rows)
+        return json_page(request, items, total=page.total, previous=page.previous, following=page.next)
     context = {
         "filters": filters,
-        "page": queries.activity_page(user, filters),
+        "page": page,
         "facets": queries.activity_facets(user, filters),
         "query": filters.query(page=filters.page),
         "may_see_audit": allowed(user, "audit.view"),
@@ -62,6 +68,8 @@ def operation_detail(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     """One operation: its steps, progress, output, and how it ended."""
     user = _person(request)
     operation = access_operation(user, operation_id, "operation.view")
+    if wants_json(request):
+        return JsonResponse(queries.as_json(operation) | {"result": operation.result, "output": operation.output})
     context = {"operation": operation, "detail": queries.operation_detail(operation, user=user)}
     return render(request, "operations/operation_detail.html", context)
 
@@ -110,6 +118,8 @@ def operation_cancel(request: HttpRequest, operation_id: UUID) -> HttpResponse:
         operation = cancel_operation(actor=user, operation=operation, origin=origin_of(request))
     except Impossible as reason:
         return _impossible(request, operation, reason)
+    if wants_json(request):
+        return accepted(operation)
     operation = wait_for(operation)
     text = _CANCELLED.get(operation.state, _("%(title)s: it stops as soon as it can.")) % {"title": operation.title}
     cause = queries.detail_of(operation) if operation.error else ""
@@ -128,10 +138,18 @@ def operation_retry(request: HttpRequest, operation_id: UUID) -> HttpResponse:
         again = retry_operation(actor=user, operation=operation, origin=origin_of(request))
     except Impossible as reason:
         return _impossible(request, operation, reason)
+    if wants_json(request):
+        return accepted(again)
     return redirect(request, _url(again))
 
 
 def _impossible(request: HttpRequest, operation: Operation, reason: Impossible) -> HttpResponse:
+    if wants_json(request):
+        title = _("The operation's present state forbids this")
+        problem = Problem(
+            status=409, code="impossible", title=title, message=reason.message, next_step=reason.next_step
+        )
+        return answer(request, problem)
     if is_fragment(request):
         return toast(HttpResponse(), "warning", reason.message, next_step=reason.next_step)
     messages.warning(request, f"{reason.message} {reason.next_step}")
