@@ -6,6 +6,7 @@ from typing import Self
 from uuid import UUID
 
 from django.db import models
+from django.db.models import Exists, OuterRef
 
 from console.accounts.models import User
 from console.gateway import ContainerState, Health
@@ -37,6 +38,44 @@ class ContainerQuerySet(models.QuerySet["ObservedContainer"]):
     def with_team(self) -> Self:
         """The same, each with the id of the team that owns it in ``team_id``."""
         return self.annotate(team_id=team_of(kind=OwnedKind.CONTAINER, object_id="container_id"))
+
+
+class VolumeQuerySet(models.QuerySet["ObservedVolume"]):
+    def visible_to(self, user: User) -> Self:
+        """The volumes ``user`` may know of: all by their role, else those that their teams own."""
+        rights = rights_of(user)
+        if rights.everywhere >= Level.VIEW:
+            return self
+        return self.filter(owned_by(rights.teams_with(Level.VIEW), kind=OwnedKind.VOLUME, object_id="name"))
+
+    def with_team(self) -> Self:
+        """The same, each with the id of the team that owns it in ``team_id``."""
+        return self.annotate(team_id=team_of(kind=OwnedKind.VOLUME, object_id="name"))
+
+    def in_use(self) -> Exists:
+        """The condition that a container, running or not, mounts it."""
+        return _used(OwnedKind.VOLUME, OuterRef("name"))
+
+
+class NetworkQuerySet(models.QuerySet["ObservedNetwork"]):
+    def visible_to(self, user: User) -> Self:
+        """The networks ``user`` may know of: all by their role, else those that their teams own."""
+        rights = rights_of(user)
+        if rights.everywhere >= Level.VIEW:
+            return self
+        return self.filter(owned_by(rights.teams_with(Level.VIEW), kind=OwnedKind.NETWORK, object_id="network_id"))
+
+    def with_team(self) -> Self:
+        """The same, each with the id of the team that owns it in ``team_id``."""
+        return self.annotate(team_id=team_of(kind=OwnedKind.NETWORK, object_id="network_id"))
+
+    def in_use(self) -> Exists:
+        """The condition that a container, running or not, is on it."""
+        return _used(OwnedKind.NETWORK, OuterRef("name"), OuterRef("network_id"))
+
+
+def _used(kind: OwnedKind, *names: OuterRef) -> Exists:
+    return Exists(ObservedUse.objects.filter(container__host_id=OuterRef("host_id"), kind=kind, name__in=names))
 
 
 class ImageQuerySet(models.QuerySet["ObservedImage"]):
@@ -116,6 +155,23 @@ class ObservedLabel(models.Model):
         return f"{self.key}={self.value}"
 
 
+class ObservedUse(models.Model):
+    """That a container uses a volume or a network of its host, as a row of its own, for lists and filters."""
+
+    container = models.ForeignKey(ObservedContainer, on_delete=models.CASCADE, related_name="use_rows")
+    kind = models.CharField(
+        max_length=10, choices=[(kind.value, kind.value) for kind in (OwnedKind.VOLUME, OwnedKind.NETWORK)]
+    )
+    #: As the container says it: a network's is its name or, before the first start, what it was asked for by.
+    name = models.CharField(max_length=255)
+
+    class Meta:
+        indexes = [models.Index(fields=["name", "kind", "container"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
 class ObservedImage(models.Model):
     """An image as the last list showed it."""
 
@@ -143,35 +199,60 @@ class ObservedImage(models.Model):
 
 
 class ObservedVolume(models.Model):
-    """A volume as the last list showed it: what the create form offers."""
+    """A volume as the last list showed it."""
+
+    #: Who owns it; ``None`` is nobody. There after ``with_team()`` alone.
+    team_id: UUID | None
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="volumes")
     name = models.CharField(max_length=255)
     driver = models.CharField(max_length=60)
+    #: Where its files are on the host: for those whose role reaches everywhere.
+    mountpoint = models.TextField(blank=True)
+    created_at = models.DateTimeField(null=True)
     labels = models.JSONField(default=dict)
     options = models.JSONField(default=dict)
+    #: Lower-cased name, driver and labels: what the list's search looks through.
+    search_text = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=32, default="", editable=False)
     observed_at = models.DateTimeField()
 
+    objects = VolumeQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["host", "name"], name="one_row_per_volume")]
+        indexes = [models.Index(fields=["name", "id"])]
 
     def __str__(self) -> str:
         return self.name
 
 
 class ObservedNetwork(models.Model):
-    """A network as the last list showed it: what the create form offers."""
+    """A network as the last list showed it."""
+
+    #: Who owns it; ``None`` is nobody. There after ``with_team()`` alone.
+    team_id: UUID | None
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="networks")
     network_id = models.CharField(max_length=64)
     name = models.CharField(max_length=255)
     driver = models.CharField(max_length=60)
+    scope = models.CharField(max_length=20, blank=True)
+    #: Nothing on it reaches beyond it.
+    internal = models.BooleanField(default=False)
+    created_at = models.DateTimeField(null=True)
+    labels = models.JSONField(default=dict)
+    options = models.JSONField(default=dict)
+    #: Lower-cased name, id, driver and labels: what the list's search looks through.
+    search_text = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=32, default="", editable=False)
     observed_at = models.DateTimeField()
 
+    objects = NetworkQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["host", "network_id"], name="one_row_per_network")]
+        indexes = [models.Index(fields=["name", "id"])]
 
     def __str__(self) -> str:
         return self.name

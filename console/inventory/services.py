@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
@@ -22,17 +22,19 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from console import gateway
-from console.gateway import Container, ContainerState, Health, Image, Network, Volume
+from console.gateway import Container, ContainerState, Driver, Health, Image, Network, Volume
 from console.hosts.models import Host
 from console.inventory.models import (
     ObservedContainer,
     ObservedImage,
     ObservedLabel,
     ObservedNetwork,
+    ObservedUse,
     ObservedVolume,
     Rank,
 )
 from console.lib import live
+from console.rbac.models import OwnedKind, Ownership
 
 #: Exit codes of a process that was asked to end: SIGINT and SIGTERM.
 _ASKED_TO_END: Final = (130, 143)
@@ -45,6 +47,9 @@ Value = TypeVar("Value", Image, Volume, Network)
 
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
+#: What an address can name, and an engine be asked for. Swarm's ids are shorter and have more letters.
+_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_NETWORK_ID = re.compile(r"[0-9a-z]{12,64}")
 
 _CONTAINER_FIELDS: Final = [
     "name",
@@ -199,6 +204,28 @@ def _write_labels(rows: Sequence[ObservedContainer]) -> None:
     )
 
 
+def _listed_name(host: Host, network: str) -> str:
+    """Return what lists of networks call ``network``: Podman's own is "podman" to containers and "bridge" there."""
+    return "bridge" if host.driver == Driver.PODMAN and network == "podman" else network
+
+
+def _write_uses(host: Host, rows: Sequence[ObservedContainer]) -> None:
+    """Write which volumes and networks the containers use, each once however often it is mounted."""
+    ObservedUse.objects.bulk_create(
+        (
+            ObservedUse(container_id=row.pk, kind=kind, name=name[:255])
+            for row in rows
+            for kind, name in dict.fromkeys(
+                (
+                    *((OwnedKind.VOLUME, mount["source"]) for mount in row.mounts if mount["kind"] == "volume"),
+                    *((OwnedKind.NETWORK, _listed_name(host, network)) for network in row.networks),
+                )
+            )
+        ),
+        batch_size=_BATCH,
+    )
+
+
 def _batches(ids: Iterable[Any]) -> Iterable[list[Any]]:
     """Cut a long list into what one statement's parameters hold."""
     whole = list(ids)
@@ -310,7 +337,7 @@ def _write(host: Host, batch: Sequence[_News], *, asked_at: datetime, changes: C
     known = _known(host, [news.container.container_id for news in batch])
     written: list[ObservedContainer] = []
     told_anew: defaultdict[str, list[int]] = defaultdict(list)
-    relabelled: list[int] = []
+    changed: list[int] = []
     for news in batch:
         container_id = news.container.container_id
         before = known.get(container_id)
@@ -323,7 +350,7 @@ def _write(host: Host, batch: Sequence[_News], *, asked_at: datetime, changes: C
             changes.added.append(container_id)
         else:
             changes.changed.append(container_id)
-            relabelled.append(before.pk)
+            changed.append(before.pk)
         written.append(_container_row(host, news, end_requested=news.requested(before), asked_at=asked_at))
     if written:
         ObservedContainer.objects.bulk_create(
@@ -332,8 +359,10 @@ def _write(host: Host, batch: Sequence[_News], *, asked_at: datetime, changes: C
             unique_fields=["host", "container_id"],
             update_fields=_CONTAINER_FIELDS,
         )
-        ObservedLabel.objects.filter(container_id__in=relabelled).delete()
+        for parts in (ObservedLabel, ObservedUse):
+            parts.objects.filter(container_id__in=changed).delete()
         _write_labels(written)
+        _write_uses(host, written)
     for status, keys in told_anew.items():
         ObservedContainer.objects.filter(pk__in=keys).update(status=status)
 
@@ -430,34 +459,84 @@ def apply_images(host: Host, *, images: Sequence[Image], asked_at: datetime) -> 
     return changed
 
 
-def apply_volumes(host: Host, *, volumes: Sequence[Volume], asked_at: datetime) -> bool:
-    """Write the volumes that differ, and say whether any did."""
-    return _apply(
+def apply_volumes(
+    host: Host, *, volumes: Sequence[Volume], asked_at: datetime, destroyed: Collection[str] = ()
+) -> bool:
+    """Write the volumes that differ, tell the pages, and say whether any did.
+
+    Of those ``destroyed``, as the engine's events say, and not there any more, nobody knows an owner from here on: the
+    next one of the name is another volume.
+    """
+
+    def row(volume: Volume) -> dict[str, Any]:
+        driver, labels = _clean(volume.driver, limit=60), _clean_map(volume.labels)
+        return {
+            "driver": driver,
+            "mountpoint": _clean(volume.mountpoint, limit=4096),
+            "created_at": volume.created_at,
+            "labels": labels,
+            "options": _clean_map(volume.options),
+            "search_text": _search_words(volume.name, driver, labels=labels),
+        }
+
+    changed = _apply(
         host,
         volumes,
         rows=ObservedVolume.objects,
         key="name",
-        key_of=lambda volume: _clean(volume.name, limit=255),
-        row_of=lambda volume: {
-            "driver": _clean(volume.driver, limit=60),
-            "labels": _clean_map(volume.labels),
-            "options": _clean_map(volume.options),
-        },
+        key_of=lambda volume: volume.name if _VOLUME_NAME.fullmatch(volume.name) else "",
+        row_of=row,
         asked_at=asked_at,
     )
+    if gone := set(destroyed) - {volume.name for volume in volumes}:
+        Ownership.objects.filter(host=host, kind=OwnedKind.VOLUME, object_id__in=gone, since__lte=asked_at).delete()
+    if changed:
+        live.notify("volumes", f"host:{host.id}")
+    return changed
 
 
 def apply_networks(host: Host, *, networks: Sequence[Network], asked_at: datetime) -> bool:
-    """Write the networks that differ, and say whether any did."""
-    return _apply(
+    """Write the networks that differ, tell the pages, and say whether any did.
+
+    Of those that are not there any more nobody knows an owner from here on: Podman makes a network's id of its name, so
+    the next one of the name has the same, and Podman has no events of networks.
+    """
+
+    def row(network: Network) -> dict[str, Any]:
+        name, driver = _clean(network.name, limit=255), _clean(network.driver, limit=60)
+        labels = _clean_map(network.labels)
+        return {
+            "name": name,
+            "driver": driver,
+            "scope": _clean(network.scope, limit=20),
+            "internal": network.internal,
+            "created_at": network.created_at,
+            "labels": labels,
+            "options": _clean_map(network.options),
+            "search_text": _search_words(name, network.network_id, driver, labels=labels),
+        }
+
+    changed = _apply(
         host,
         networks,
         rows=ObservedNetwork.objects,
         key="network_id",
-        key_of=lambda network: _clean(network.network_id, limit=64),
-        row_of=lambda network: {"name": _clean(network.name, limit=255), "driver": _clean(network.driver, limit=60)},
+        key_of=lambda network: network.network_id if _NETWORK_ID.fullmatch(network.network_id) else "",
+        row_of=row,
         asked_at=asked_at,
     )
+    owned = Ownership.objects.filter(host=host, kind=OwnedKind.NETWORK, since__lte=asked_at)
+    gone = owned.exclude(object_id__in=[network.network_id for network in networks])
+    if gone.exists():
+        gone.delete()
+    if changed:
+        live.notify("networks", f"host:{host.id}")
+    return changed
+
+
+def _search_words(*words: str, labels: Mapping[str, str]) -> str:
+    parts = (*words, *(f"{key}={value}" for key, value in labels.items()))
+    return _clean(" ".join(parts).lower(), limit=8192)
 
 
 def apply_listing(
@@ -510,3 +589,17 @@ def observe_images(host: Host) -> None:
     asked_at = timezone.now()
     found = gateway.call(host.endpoint, lambda engine: engine.list_images())
     apply_images(host, images=found, asked_at=asked_at)
+
+
+def observe_volumes(host: Host) -> None:
+    """Ask the engine for its volumes and write them, after an operation on one. Raises ``BackendError``."""
+    asked_at = timezone.now()
+    found = gateway.call(host.endpoint, lambda engine: engine.list_volumes())
+    apply_volumes(host, volumes=found, asked_at=asked_at)
+
+
+def observe_networks(host: Host) -> None:
+    """Ask the engine for its networks and write them, after an operation on one. Raises ``BackendError``."""
+    asked_at = timezone.now()
+    found = gateway.call(host.endpoint, lambda engine: engine.list_networks())
+    apply_networks(host, networks=found, asked_at=asked_at)

@@ -122,6 +122,7 @@ class Marks:
     ended_by_request: set[str] = field(default_factory=set)
     images: bool = False
     volumes: bool = False
+    destroyed_volumes: set[str] = field(default_factory=set)
     networks: bool = False
     events: int = 0
     #: The time of the engine's last event, by the engine's clock: a reconnect asks for those since.
@@ -141,6 +142,8 @@ class Marks:
             self.images = self.images or event.action not in _IDLE_IMAGE
         elif event.kind == "volume":
             self.volumes = self.volumes or event.action not in _IDLE_VOLUME
+            if event.action == "destroy" and len(self.destroyed_volumes) < MOST_MARKED:
+                self.destroyed_volumes.add(event.object_id)
         elif event.kind == "network":
             if event.action in ("connect", "disconnect"):
                 self._mark(event.attributes.get("container", ""))
@@ -375,9 +378,17 @@ class HostWatch:
         await self._database(services.apply_images, self.host, images=images, asked_at=asked_at)
 
     async def _ask_for_volumes(self, engine: ContainerEngine) -> None:
+        marks = self._marks
+        destroyed, marks.destroyed_volumes = marks.destroyed_volumes, set()
         asked_at = timezone.now()
-        volumes = await engine.list_volumes()
-        await self._database(services.apply_volumes, self.host, volumes=volumes, asked_at=asked_at)
+        try:
+            volumes = await engine.list_volumes()
+            await self._database(
+                services.apply_volumes, self.host, volumes=volumes, asked_at=asked_at, destroyed=destroyed
+            )
+        except BaseException:
+            marks.destroyed_volumes |= destroyed
+            raise
 
     async def _ask_for_networks(self, engine: ContainerEngine) -> None:
         asked_at = timezone.now()

@@ -7,10 +7,11 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from console.accounts.models import User
+from console.inventory.models import ObservedVolume
 from console.lib.problems import Missing
 from console.operations.models import Operation, OperationQuerySet
 from console.rbac.access import check, check_somewhere
-from console.rbac.models import owner_of_container
+from console.rbac.models import OwnedKind, owner_of
 
 
 def access_operations(user: User) -> OperationQuerySet:
@@ -50,6 +51,19 @@ def makes(kind: str) -> bool:
 
 def team_behind(kind: str, *, host_id: UUID | None, object_id: str) -> UUID | None:
     """Return the team that owns what an operation of ``kind`` is about, as of now; ``None`` when nobody does."""
-    if host_id is None or not object_id or not kind.startswith("container."):
+    subject = kind.partition(".")[0]
+    if host_id is None or not object_id or subject not in OwnedKind.values:
         return None
-    return owner_of_container(host_id=host_id, container_id=object_id)
+    return owner_of(host_id=host_id, kind=subject, object_id=object_id)
+
+
+def team_of_now(operation: Operation) -> UUID | None:
+    """Return the team whose people may have ``operation`` done, as of now."""
+    if makes(operation.kind):
+        return operation.team_id
+    owner = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
+    if owner is None and operation.kind == "volume.remove" and operation.attempts > 1:
+        # The run before this may have removed it and died: nobody owns what is gone, and nothing is left to refuse.
+        is_there = ObservedVolume.objects.filter(host=operation.host, name=operation.object_id).exists()
+        return None if is_there else operation.team_id
+    return owner

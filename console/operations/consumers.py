@@ -19,6 +19,8 @@ ACTIONS: Final = {
     "containers": "container.view",
     "container": "container.view",
     "images": "image.view",
+    "volumes": "volume.view",
+    "networks": "network.view",
     "hosts": "host.view",
     "host": "host.view",
     "operations": "operation.view",

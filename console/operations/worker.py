@@ -34,13 +34,13 @@ from console.audit.models import Outcome
 from console.audit.services import record, record_refusal
 from console.gateway import BackendError
 from console.hosts.models import Host
-from console.inventory.services import observe_container, observe_images
+from console.inventory.services import observe_container, observe_images, observe_networks, observe_volumes
 from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
 from console.operations import errors
-from console.operations.access import makes, team_behind
+from console.operations.access import team_of_now
 from console.operations.context import DatabaseCall, OperationContext, plain
 from console.operations.dispatch import wake
 from console.operations.errors import Failure, Halted, Reason
@@ -326,10 +326,7 @@ class _Run:
             owner = find_owner(operation.token_id)
             holds = owner is not None
             operation.actor = owner or operation.actor
-        if makes(operation.kind):
-            team_id = operation.team_id
-        else:
-            team_id = team_behind(operation.kind, host_id=operation.host_id, object_id=operation.object_id)
+        team_id = team_of_now(operation)
         if holds and operation.actor is not None and allowed(operation.actor, operation.kind, team_id=team_id):
             return True
         refusal = Refused(
@@ -496,5 +493,9 @@ class _Run:
                 observe_container(host, object_id, end_requested=ends)
             elif self.operation.kind.startswith("image."):
                 observe_images(host)
+            elif self.operation.kind.startswith("volume."):
+                observe_volumes(host)
+            elif self.operation.kind.startswith("network."):
+                observe_networks(host)
         except BackendError as error:
             logger.info("not_observed", operation_id=str(self.operation.pk), error=str(error))

@@ -16,10 +16,16 @@ class OwnedKind(models.TextChoices):
     """What a team can own."""
 
     CONTAINER = "container", _("Container")
+    VOLUME = "volume", _("Volume")
+    NETWORK = "network", _("Network")
 
 
 class Ownership(models.Model):
-    """A team owns an object of a host's engine. Keyed by host and full id: a name can come to mean something else."""
+    """A team owns an object of a host's engine.
+
+    Keyed by host and full id: a name can come to mean something else. A volume has nothing but its name, and Podman
+    makes a network's id of its name, so the owner of either is forgotten once the engine says that it is gone.
+    """
 
     # Named in words: hosts stand on a floor above this one.
     host = models.ForeignKey("hosts.Host", on_delete=models.CASCADE, related_name="ownerships")
@@ -67,10 +73,15 @@ class HostGrant(models.Model):
         return (self.first_port, self.last_port) if self.first_port and self.last_port else None
 
 
+def owner_of(*, host_id: UUID, kind: str, object_id: str) -> UUID | None:
+    """Return the id of the team that owns the object; ``None`` when nobody does."""
+    owners = Ownership.objects.filter(host_id=host_id, kind=kind, object_id=object_id)
+    return owners.values_list("team_id", flat=True).first()
+
+
 def owner_of_container(*, host_id: UUID, container_id: str) -> UUID | None:
     """Return the id of the team that owns the container; ``None`` when nobody does."""
-    owners = Ownership.objects.filter(host_id=host_id, kind=OwnedKind.CONTAINER, object_id=container_id)
-    return owners.values_list("team_id", flat=True).first()
+    return owner_of(host_id=host_id, kind=OwnedKind.CONTAINER, object_id=container_id)
 
 
 def team_of(*, kind: str, object_id: str) -> Subquery:

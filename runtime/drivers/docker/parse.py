@@ -485,11 +485,15 @@ def event(value: Any) -> Event:
     seconds = nanoseconds / 1e9 if nanoseconds else _integer(message, "time")
     action = _text(message, "Action") or _text(message, "status")
     kind = _text(message, "Type")
+    attributes = _mapping(actor, "Attributes")
     return Event(
         kind=kind,
-        action=_ACTIONS.get(action, action) if kind == "container" else action,
-        object_id=_text(actor, "ID") or _text(message, "id"),
-        attributes=_mapping(actor, "Attributes"),
+        action=_ACTIONS.get(action, action) if kind in ("container", "volume") else action,
+        # Podman names a volume among the attributes alone.
+        object_id=_text(actor, "ID")
+        or _text(message, "id")
+        or (attributes.get("name", "") if kind == "volume" else ""),
+        attributes=attributes,
         occurred_at=_unix_time(seconds, key="timeNano"),
     )
 

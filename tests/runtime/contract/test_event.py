@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from runtime import ContainerEngine, Event
+from runtime import ContainerEngine, Event, VolumeSpec
 from tests.runtime.contract.conftest import Run
 
 
@@ -27,6 +27,17 @@ async def test_what_happens_is_told(engine: ContainerEngine, run: Run) -> None:
     assert abs(created.occurred_at.timestamp() - time.time()) < 60
     ended = seen[actions.index("die")]
     assert ended.attributes.get("exitCode", ended.attributes.get("containerExitCode")) == "0"
+
+
+async def test_the_end_of_a_volume_is_told_by_its_name(engine: ContainerEngine) -> None:
+    since = time.time() - 1
+    await engine.create_volume(VolumeSpec(name="short-lived"))
+    await engine.remove_volume("short-lived")
+    async with asyncio.timeout(20):
+        async for event in engine.events(since=since):
+            if event.kind == "volume" and event.action == "destroy":
+                assert event.object_id == "short-lived"
+                return
 
 
 async def test_what_happens_now_comes_now(engine: ContainerEngine, run: Run) -> None:
