@@ -452,6 +452,9 @@ class _Run:
         try:
             if fields and not row.update(**fields):
                 return False
+            # The audit row of the end names what it was about, also when that was learnt long before.
+            for name in ("object_id", "object_name"):
+                setattr(self.operation, name, fields.get(name, getattr(self.operation, name)))
             if renew:
                 self._lease_ends = until
             cancel = row.values_list("cancel_requested_at", flat=True)[:1]

@@ -8,6 +8,7 @@ import pytest
 from django.db import OperationalError
 
 from console.accounts.models import User
+from console.audit.models import AuditEvent
 from console.operations import worker
 from console.operations.models import Operation, OperationState
 from console.operations.registry import OperationContext
@@ -38,6 +39,17 @@ def test_what_goes_wrong_there_is_raised_where_the_handler_waits(operation: Oper
     worker.run(operation.pk)
     operation.refresh_from_db()
     assert (operation.state, operation.output) == (OperationState.SUCCEEDED, "went on\n")
+
+
+def test_the_row_of_the_end_names_what_was_learnt_before_it_asked(operation: Operation, handle: Handle) -> None:
+    async def handler(context: OperationContext) -> None:
+        context.identify(object_id="c" * 64, object_name="web-2")
+        await context.in_database(_name_of, "alice")
+
+    handle(handler)
+    worker.run(operation.pk)
+    event = AuditEvent.objects.get(outcome="succeeded")
+    assert (event.object_id, event.object_name) == ("c" * 64, "web-2")
 
 
 @pytest.mark.django_db(transaction=True)
