@@ -15,9 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from console.containers import belongings, permits
 from console.containers.image_handlers import pull_with_progress
+from console.containers.made_by import is_made_by, labels_of
 from console.containers.specs import (
-    OPERATION_LABEL,
-    SIGNATURE_LABEL,
     check_spec,
     differences,
     from_arguments,
@@ -35,7 +34,6 @@ from console.gateway import (
     Invalid,
     NotFound,
 )
-from console.lib.crypto import is_signed, signature
 from console.lib.decoding import Malformed
 from console.operations.errors import Failure, Halted, explain
 from console.operations.registry import OperationContext, register
@@ -312,8 +310,7 @@ async def _create(context: OperationContext) -> None:
 
 
 def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:
-    operation = str(context.operation_id)
-    ours = ((OPERATION_LABEL, operation), (SIGNATURE_LABEL, signature("container", operation)))
+    ours = labels_of(context.operation_id, kind="container")
     whose = belongings.team_labels(context.team_id, kind="container") if context.team_id is not None else ()
     return replace(spec, labels=(*spec.labels, *ours, *whose))
 
@@ -324,11 +321,7 @@ def _is_ours(context: OperationContext, detail: ContainerDetail) -> bool:
 
 
 def _is_made_by(detail: ContainerDetail, *operations: UUID) -> bool:
-    """Whether one of ``operations`` made the container. A label alone proves nothing, our signature on it does."""
-    labels = detail.container.labels
-    made_by = labels.get(OPERATION_LABEL, "")
-    known = {str(operation) for operation in operations}
-    return made_by in known and is_signed(labels.get(SIGNATURE_LABEL, ""), "container", made_by)
+    return is_made_by(detail.container.labels, *operations, kind="container")
 
 
 async def _adopt(context: OperationContext, spec: ContainerSpec) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -17,6 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console import gateway
 from console.containers import image_queries as queries
 from console.containers import image_services as services
+from console.containers.answers import lead_to
 from console.containers.image_access import access_image, access_images
 from console.containers.image_forms import PullForm, TagForm
 from console.containers.requests import person
@@ -24,13 +24,13 @@ from console.gateway import BackendError
 from console.hosts.access import access_host
 from console.hosts.models import Host
 from console.inventory.models import ObservedImage
-from console.lib.htmx import Level, close_dialog, is_fragment, redirect, toast
+from console.lib.htmx import is_fragment, redirect
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput, wants_json
 from console.lib.programs import json_page
 from console.operations.answers import accepted
 from console.operations.errors import explain
-from console.operations.models import Operation, OperationState
+from console.operations.models import Operation
 from console.operations.services import wait_for
 from console.rbac.access import check
 from console.rbac.policy import allowed
@@ -139,7 +139,7 @@ def image_tag(request: HttpRequest, host_id: UUID, image_id: str) -> HttpRespons
     operation = services.tag_image(actor=user, image=image, repository=repository, tag=tag, origin=origin_of(request))
     if wants_json(request):
         return accepted(operation)
-    return close_dialog(_answer(request, operation, url=_url(image)))
+    return _answer(request, operation, url=_url(image))
 
 
 @require_POST
@@ -165,24 +165,4 @@ def _url(image: ObservedImage) -> str:
 def _answer(request: HttpRequest, operation: Operation, *, url: str) -> HttpResponse:
     """Lead to ``url`` and say there how the operation ended, or that it goes on."""
     operation = wait_for(operation)
-    response = redirect(request, url)
-    level: Level
-    if operation.state == OperationState.SUCCEEDED:
-        level, text = "success", str(_DONE[operation.kind]) % {"name": operation.object_name}
-    elif operation.is_ended:
-        level, text = "error", _("%(title)s: failed") % {"title": operation.title}
-    else:
-        level, text = "info", _("%(title)s: under way") % {"title": operation.title}
-    if is_fragment(request):
-        return toast(
-            response,
-            level,
-            text,
-            detail=operation.error[:600],
-            next_step=operation.next_step,
-            url="" if level == "success" else reverse("operation-detail", args=[operation.pk]),
-            url_label=_("Show what happened"),
-        )
-    whole = " ".join(filter(None, (text, operation.error[:600], operation.next_step)))
-    {"success": messages.success, "error": messages.error, "info": messages.info}[level](request, whole)
-    return response
+    return lead_to(request, url, operation=operation, done=str(_DONE[operation.kind]) % {"name": operation.object_name})

@@ -7,19 +7,16 @@ from typing import Any
 from django.db import transaction
 
 from console.accounts.models import Team, User
-from console.audit.models import Outcome
-from console.audit.services import record
+from console.containers.ownership import give
 from console.containers.specs import to_arguments
 from console.gateway import ContainerSpec
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
-from console.lib.live import notify
 from console.lib.origin import Origin
-from console.lib.rechecks import recheck
 from console.operations.models import Operation
 from console.operations.services import enqueue
 from console.policies import quotas
-from console.rbac.models import OwnedKind, Ownership
+from console.rbac.models import OwnedKind
 
 
 def create_container(
@@ -113,25 +110,20 @@ def assign_container(
     It counts in the team's quota from then on, with its limits. Whoever loses it is asked for their rights at once, so
     that their terminals in it end.
     """
-    ownerships = Ownership.objects.filter(
-        host=container.host, kind=OwnedKind.CONTAINER, object_id=container.container_id
-    )
     with transaction.atomic():
-        before = ownerships.select_related("team").first()
-        if (before.team_id if before is not None else None) == (team.pk if team is not None else None):
-            return
-        ownerships.delete()
-        quotas.free_container(host_id=container.host_id, container_id=container.container_id)
-        if team is not None:
-            # Locked, so that the team is not removed meanwhile.
-            Team.objects.select_for_update().get(pk=team.pk)
-            Ownership.objects.create(
-                host=container.host,
-                kind=OwnedKind.CONTAINER,
-                object_id=container.container_id,
-                team=team,
-                given_by=actor,
-            )
+        is_news = give(
+            actor=actor,
+            kind=OwnedKind.CONTAINER,
+            host=container.host,
+            object_id=container.container_id,
+            object_name=container.name,
+            team=team,
+            topics=("containers", f"container:{container.host_id}:{container.container_id}"),
+            origin=origin,
+        )
+        if is_news:
+            quotas.free_container(host_id=container.host_id, container_id=container.container_id)
+        if is_news and team is not None:
             quotas.count_in(
                 team_id=team.pk,
                 host_id=container.host_id,
@@ -140,23 +132,6 @@ def assign_container(
                 memory_bytes=memory_bytes,
                 ports=quotas.published(container.ports),
             )
-        record(
-            actor=actor,
-            action="container.assign",
-            outcome=Outcome.SUCCEEDED,
-            host=container.host,
-            object_id=container.container_id,
-            object_name=container.name,
-            origin=origin,
-            details={
-                "team": team.name if team is not None else "",
-                "before": before.team.name if before is not None else "",
-            },
-        )
-        notify("containers", f"container:{container.host_id}:{container.container_id}", "teams")
-        if before is not None:
-            for person_id in before.team.memberships.values_list("person_id", flat=True):
-                recheck(person_id)
 
 
 def _change(
