@@ -10,6 +10,8 @@ urlpatterns = [
     path("hosts/", include("console.hosts.urls")),
     path("containers/", include("console.containers.urls")),
     path("images/", include("console.containers.image_urls")),
+    path("volumes/", include("console.containers.volume_urls")),
+    path("networks/", include("console.containers.network_urls")),
     path("terminals/", include("console.terminals.urls")),
     path("", include("console.operations.urls")),
     path("people/", include("console.people.urls")),

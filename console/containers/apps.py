@@ -7,4 +7,4 @@ class ContainersConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the operation kinds of this app."""
-        from console.containers import handlers, image_handlers  # noqa: F401
+        from console.containers import handlers, image_handlers, network_handlers, volume_handlers  # noqa: F401

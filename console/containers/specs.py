@@ -82,6 +82,11 @@ def is_reference(text: str) -> bool:
     return len(text) <= 300 and _REFERENCE.match(text) is not None
 
 
+def is_name(text: str) -> bool:
+    """Whether a volume or a network can have this name."""
+    return len(text) <= 255 and _NAME.match(text) is not None
+
+
 def check_spec(spec: ContainerSpec) -> list[Problem]:
     """Return what an engine, or a person reading the container later, would stumble over."""
     return list(_problems(spec))
@@ -205,7 +210,7 @@ def _mount_problems(spec: ContainerSpec) -> Iterator[Problem]:
     if len(spec.volumes) + len(spec.tmpfs) > MOST_MOUNTS:
         yield Problem("volumes", _("At most %(most)s of these are possible.") % {"most": MOST_MOUNTS})
     for row, volume in enumerate(spec.volumes):
-        if len(volume.volume) > 255 or not _NAME.match(volume.volume):
+        if not is_name(volume.volume):
             yield Problem(
                 "volumes",
                 _("A volume's name has letters, digits, “_”, “.” and “-”; a path of the host is not possible."),

@@ -39,6 +39,8 @@ ENTRIES = (
     Entry(
         name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True, audience=Audience.OVERSEERS
     ),
+    Entry(name="volume-list", label=_("Volumes"), icon="hard-drive", by_host=True),
+    Entry(name="network-list", label=_("Networks"), icon="network", by_host=True),
     Entry(name="host-list", label=_("Hosts"), icon="server", audience=Audience.OVERSEERS),
     Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True, by_host=True),
     Entry(name="people-list", label=_("People & teams"), icon="users", below_line=True, audience=Audience.OVERSEERS),

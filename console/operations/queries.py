@@ -316,6 +316,10 @@ def object_url(operation: Operation) -> str:
         return ""
     if subject == "container":
         return reverse("container-detail", args=[operation.host_id, operation.object_id])
+    if subject == "volume":
+        return reverse("volume-detail", args=[operation.host_id, operation.object_id])
+    if subject == "network":
+        return reverse("network-detail", args=[operation.host_id, operation.object_id])
     if subject == "image" and operation.object_id.startswith("sha256:"):
         return reverse("image-detail", args=[operation.host_id, operation.object_id.removeprefix("sha256:")])
     return ""

@@ -1,4 +1,4 @@
-"""What the search palette finds: containers, images, hosts, pages and things to do."""
+"""What the search palette finds: containers, images, volumes, networks, hosts, pages and things to do."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.accounts.models import User
+from console.containers.resource_queries import url_of
 from console.containers.states import state_badge
+from console.containers.uses import Resource
 from console.gateway import ContainerState
 from console.hosts.models import Host
-from console.inventory.models import ContainerQuerySet, ObservedContainer, ObservedImage
+from console.inventory.models import (
+    ContainerQuerySet,
+    NetworkQuerySet,
+    ObservedContainer,
+    ObservedImage,
+    ObservedNetwork,
+    ObservedVolume,
+    VolumeQuerySet,
+)
 from console.rbac.policy import allowed, allowed_somewhere
 
 LONGEST: Final = 100
@@ -64,6 +74,10 @@ _PAGES: Final = (
     _Place(name="overview", label=gettext_lazy("Overview"), icon="layout-dashboard", action="", words="home problems"),
     _Place(name="container-list", label=gettext_lazy("Containers"), icon="box", action="container.view"),
     _Place(name="image-list", label=gettext_lazy("Images"), icon="layers", action="image.view"),
+    _Place(
+        name="volume-list", label=gettext_lazy("Volumes"), icon="hard-drive", action="volume.view", words="data disk"
+    ),
+    _Place(name="network-list", label=gettext_lazy("Networks"), icon="network", action="network.view", words="bridge"),
     _Place(name="host-list", label=gettext_lazy("Hosts"), icon="server", action="host.view", words="engines machines"),
     _Place(
         name="activity", label=gettext_lazy("Activity"), icon="activity", action="operation.view", words="operations"
@@ -90,6 +104,20 @@ _ACTIONS: Final = (
         words="new run",
     ),
     _Place(name="image-pull", label=gettext_lazy("Pull an image"), icon="download", action="image.pull", words="get"),
+    _Place(
+        name="volume-create",
+        label=gettext_lazy("Create a volume"),
+        icon="hard-drive",
+        action="volume.create",
+        words="new data",
+    ),
+    _Place(
+        name="network-create",
+        label=gettext_lazy("Create a network"),
+        icon="network",
+        action="network.create",
+        words="new bridge",
+    ),
     _Place(
         name="person-invite",
         label=gettext_lazy("Invite somebody"),
@@ -159,10 +187,14 @@ def find(user: User, text: str) -> list[Group]:
         Group(key="pages", title=_("Pages"), found=_places(user, _PAGES, words)),
     ]
     if words:
+        volumes: VolumeQuerySet = ObservedVolume.objects.visible_to(user)
+        networks: NetworkQuerySet = ObservedNetwork.objects.visible_to(user)
         groups = [
             Group(key="containers", title=_("Containers"), found=_containers(user, words)),
             Group(key="verbs", title=_("Do with containers"), found=_deeds(user, words)),
             Group(key="images", title=_("Images"), found=_images(user, words)),
+            Group(key="volumes", title=_("Volumes"), found=_resources(volumes, words, icon="hard-drive")),
+            Group(key="networks", title=_("Networks"), found=_resources(networks, words, icon="network")),
             Group(key="hosts", title=_("Hosts"), found=_hosts(user, words)),
             *groups,
         ]
@@ -265,6 +297,21 @@ def _images(user: User, words: list[str]) -> list[Found]:
             icon="layers",
         )
         for host_id, image_id, name, host_name in rows[:_MOST_OTHERS]
+    ]
+
+
+def _resources(rows: VolumeQuerySet | NetworkQuerySet, words: list[str], *, icon: str) -> list[Found]:
+    matching = rows.filter(_matching(words)).select_related("host").order_by("name", "id")
+    found: list[Resource] = list(matching.defer("host__credentials", "host__info")[:_MOST_OTHERS])
+    return [
+        Found(
+            key=f"{icon}-{resource.pk}",
+            label=resource.name,
+            hint=f"{resource.driver} · {resource.host.name}",
+            url=url_of(resource),
+            icon=icon,
+        )
+        for resource in found
     ]
 
 

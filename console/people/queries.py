@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from allauth.usersessions.models import UserSession
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Case, CharField, Count, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.urls import reverse
+from django.utils.translation import ngettext
 
 from console.accounts.models import ApiToken, Invitation, Membership, Team, User
-from console.inventory.models import ObservedContainer
+from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
 from console.policies.queries import HostQuota, quotas_of
@@ -36,14 +38,23 @@ _ACTIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnedContainer:
-    """A container of a team."""
+#: The page of what a team can own.
+_PAGES: Final = {
+    OwnedKind.CONTAINER.value: "container-detail",
+    OwnedKind.VOLUME.value: "volume-detail",
+    OwnedKind.NETWORK.value: "network-detail",
+}
 
-    #: Empty when nobody has seen it of late.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnedObject:
+    """Something of a team: a container, a volume or a network."""
+
+    kind: str
+    #: Its short id when nobody has seen it of late.
     name: str
-    container_id: str
-    host_id: UUID
+    #: Empty when nobody has seen it of late.
+    url: str
     host: str
     since: datetime
     given_by: str
@@ -57,8 +68,10 @@ class TeamPage:
     memberships: list[Membership]
     invitations: list[Invitation]
     quotas: list[HostQuota]
-    owned: list[OwnedContainer]
+    owned: list[OwnedObject]
     owned_total: int
+    #: How many of each kind, in words.
+    owned_words: str
     #: Whether the reader is one of its people.
     is_own: bool
     #: What the reader may do, by the last word of the action.
@@ -104,31 +117,59 @@ def _count(rows: QuerySet[Any], *, by: str = "team") -> Coalesce:
 def team_page(user: User, team: Team) -> TeamPage:
     """Return what the page of ``team`` shows to ``user``."""
     memberships = list(team.memberships.select_related("person").order_by("person__username"))
-    owned = Ownership.objects.filter(team=team, kind=OwnedKind.CONTAINER)
+    numbers = count_owned(team)
     return TeamPage(
         team=team,
         memberships=memberships,
         invitations=open_invitations(user, team=team),
         quotas=quotas_of(team),
-        owned=_owned(owned),
-        owned_total=owned.count(),
+        owned=_owned(team.ownerships.all()),
+        owned_total=sum(numbers.values()),
+        owned_words=owned_words(numbers),
         is_own=any(membership.person_id == user.pk for membership in memberships),
         may={action: allowed(user, f"team.{action}", team_id=team.pk) for action in _ACTIONS},
     )
 
 
-def _owned(ownerships: QuerySet[Ownership]) -> list[OwnedContainer]:
-    observed = ObservedContainer.objects.filter(host_id=OuterRef("host_id"), container_id=OuterRef("object_id"))
-    rows = ownerships.annotate(name=Coalesce(Subquery(observed.values("name")[:1]), "object_id")).order_by("name", "pk")
-    values = rows.values_list("name", "object_id", "host_id", "host__name", "since", "given_by__username")
+def count_owned(team: Team) -> dict[str, int]:
+    """Return how many objects of each kind the team owns."""
+    return dict(team.ownerships.order_by().values_list("kind").annotate(Count("pk")))
+
+
+def owned_words(numbers: Mapping[str, int]) -> str:
+    """Return how many objects of each kind there are, in words; "" for none."""
+    containers, volumes, networks = (numbers.get(kind.value, 0) for kind in OwnedKind)
+    words = (
+        ngettext("%(count)d container", "%(count)d containers", containers) % {"count": containers},
+        ngettext("%(count)d volume", "%(count)d volumes", volumes) % {"count": volumes},
+        ngettext("%(count)d network", "%(count)d networks", networks) % {"count": networks},
+    )
+    return ", ".join(text for text, number in zip(words, (containers, volumes, networks), strict=True) if number)
+
+
+def _owned(ownerships: QuerySet[Ownership]) -> list[OwnedObject]:
+    on_host = {"host_id": OuterRef("host_id")}
+    containers = ObservedContainer.objects.filter(**on_host, container_id=OuterRef("object_id"))
+    volumes = ObservedVolume.objects.filter(**on_host, name=OuterRef("object_id"))
+    networks = ObservedNetwork.objects.filter(**on_host, network_id=OuterRef("object_id"))
+    name = Case(
+        *(
+            When(kind=kind, then=Subquery(rows.values("name")[:1]))
+            for kind, rows in zip(OwnedKind, (containers, volumes, networks), strict=True)
+        ),
+        output_field=CharField(),
+    )
+    order = Case(*(When(kind=kind, then=Value(number)) for number, kind in enumerate(OwnedKind)))
+    rows = ownerships.annotate(name=name, order=order).order_by("order", Coalesce("name", "object_id"), "pk")
+    values = rows.values_list("kind", "name", "object_id", "host_id", "host__name", "since", "given_by__username")
     return [
-        OwnedContainer(
-            name=name if name != container_id else "",
-            container_id=container_id,
-            host_id=host_id,
+        OwnedObject(
+            kind=str(OwnedKind(kind).label),
+            name=name or object_id[:12],
+            url=reverse(_PAGES[kind], args=[host_id, object_id]) if name else "",
             host=host,
             since=since,
             given_by=given_by or "",
         )
-        for name, container_id, host_id, host, since, given_by in values[:_MOST_OWNED]
+        for kind, name, object_id, host_id, host, since, given_by in values[:_MOST_OWNED]
     ]

@@ -8,18 +8,18 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from console.accounts.models import Membership, Team, TeamRole, User
 from console.audit.models import Outcome
 from console.audit.services import record
 from console.hosts.models import Host, HostState
-from console.inventory.models import ObservedContainer
+from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
 from console.lib import live
 from console.lib.origin import Origin
 from console.lib.rechecks import recheck
+from console.people.queries import count_owned, owned_words
 from console.people.services import RuledOut
-from console.rbac.models import HostGrant
+from console.rbac.models import HostGrant, OwnedKind
 
 
 class NameTaken(Exception):
@@ -111,16 +111,11 @@ def remove_team(*, actor: User, team: Team, origin: Origin) -> None:
     with transaction.atomic():
         _lock(team)
         _forget_what_is_gone(team)
-        owned = team.ownerships.count()
+        owned = owned_words(count_owned(team))
         if owned:
             raise TeamInUse(
                 team,
-                ngettext(
-                    "The team %(team)s still owns %(count)d container.",
-                    "The team %(team)s still owns %(count)d containers.",
-                    owned,
-                )
-                % {"team": team.name, "count": owned},
+                _("The team %(team)s still owns %(owned)s.") % {"team": team.name, "owned": owned},
                 next_step=_("Remove them, or give them to another team, first."),
             )
         if team.operations.active().exists():
@@ -135,9 +130,14 @@ def remove_team(*, actor: User, team: Team, origin: Origin) -> None:
 
 
 def _forget_what_is_gone(team: Team) -> None:
-    """Let go of containers that are on no host any more; of a host that does not answer, nobody knows."""
-    there = ObservedContainer.objects.filter(host_id=OuterRef("host_id"), container_id=OuterRef("object_id"))
-    team.ownerships.filter(~Exists(there), host__state=HostState.REACHABLE).delete()
+    """Let go of what is on no host any more; of a host that does not answer, nobody knows."""
+    on_host = {"host_id": OuterRef("host_id")}
+    for kind, there in (
+        (OwnedKind.CONTAINER, ObservedContainer.objects.filter(**on_host, container_id=OuterRef("object_id"))),
+        (OwnedKind.VOLUME, ObservedVolume.objects.filter(**on_host, name=OuterRef("object_id"))),
+        (OwnedKind.NETWORK, ObservedNetwork.objects.filter(**on_host, network_id=OuterRef("object_id"))),
+    ):
+        team.ownerships.filter(~Exists(there), kind=kind, host__state=HostState.REACHABLE).delete()
 
 
 def _lock(team: Team) -> None:
