@@ -87,8 +87,8 @@ def network_remove(request: HttpRequest, host_id: UUID, network_id: str) -> Http
     """Remove it, after its name was typed."""
     user = person(request)
     network = access_network(user, host_id, network_id, "network.remove")
-    used = services.why_kept(network.name) or uses_of(network, user=user).words
-    form = RemovalForm(request.POST if request.method == "POST" else None, name=network.name, used=used)
+    obstacle = services.why_kept(network.name) or uses_of(network, user=user).obstacle
+    form = RemovalForm(request.POST if request.method == "POST" else None, name=network.name, obstacle=obstacle)
     if form.is_bound and form.is_valid():
         operation = wait_for(services.remove_network(actor=user, network=network, origin=origin_of(request)))
         is_gone = not ObservedNetwork.objects.filter(pk=network.pk).exists()
@@ -105,7 +105,7 @@ def network_remove(request: HttpRequest, host_id: UUID, network_id: str) -> Http
         title=_("Remove the network %(name)s?") % {"name": network.name},
         submit=_("Remove the network"),
         back_url=url_of(network),
-        text=f"{lost} {used}",
+        text=lost if form.is_bound else f"{lost} {obstacle}",
     )
 
 

@@ -32,7 +32,6 @@ class Name(forms.CharField):
             label=_("Name"),
             max_length=255,
             widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-            help_text=_("Letters, digits, “_”, “.” and “-”."),
         )
 
     def clean(self, value: Any) -> str:
@@ -129,9 +128,9 @@ class RemovalForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
-    def __init__(self, data: Any = None, *, name: str, used: str) -> None:
+    def __init__(self, data: Any = None, *, name: str, obstacle: str) -> None:
         super().__init__(data)
-        self._name, self._used = name, used
+        self._name, self._obstacle = name, obstacle
         self.fields["confirmation"].help_text = _("To remove it, type %(name)s.") % {"name": name}
 
     def clean_confirmation(self) -> str:
@@ -144,9 +143,9 @@ class RemovalForm(forms.Form):
         return typed
 
     def clean(self) -> dict[str, Any]:
-        """What is used stays; the worker asks the engine itself."""
-        if self._used:
-            raise ValidationError(_("%(used)s Remove the containers first."), code="used", params={"used": self._used})
+        """What something stands in the way of stays; the worker asks the engine itself."""
+        if self._obstacle:
+            raise ValidationError(self._obstacle, code="obstacle")
         return super().clean() or {}
 
 

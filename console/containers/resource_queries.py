@@ -43,8 +43,8 @@ SORTS: dict[str, tuple[str, ...]] = {
 #: How each column sorts when it is clicked first.
 COLUMNS = {"name": "name", "created": "-created", "host": "host"}
 USES: dict[str, str | Promise] = {
-    "used": gettext_lazy("Used by containers"),
-    "unused": gettext_lazy("Unused"),
+    "used": gettext_lazy("In use"),
+    "unused": gettext_lazy("Not in use"),
 }
 #: What stands for a team in the address of a list of what nobody owns.
 NOBODY = "nobody"

@@ -41,9 +41,10 @@ class Uses:
     others: int
 
     @property
-    def words(self) -> str:
-        """Who uses it, in a sentence; "" when nobody does."""
-        return words_of([using.name for using in self.known], others=self.others)
+    def obstacle(self) -> str:
+        """Who stands in the way of removing it, and what to do; "" when nobody does."""
+        used = words_of([using.name for using in self.known], others=self.others)
+        return _("%(used)s Remove the containers first.") % {"used": used} if used else ""
 
 
 def words_of(names: Collection[str], *, others: int) -> str:

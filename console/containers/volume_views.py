@@ -82,8 +82,8 @@ def volume_remove(request: HttpRequest, host_id: UUID, name: str) -> HttpRespons
     """Remove it with all that is in it, after its name was typed."""
     user = person(request)
     volume = access_volume(user, host_id, name, "volume.remove")
-    used = uses_of(volume, user=user).words
-    form = RemovalForm(request.POST if request.method == "POST" else None, name=volume.name, used=used)
+    obstacle = uses_of(volume, user=user).obstacle
+    form = RemovalForm(request.POST if request.method == "POST" else None, name=volume.name, obstacle=obstacle)
     if form.is_bound and form.is_valid():
         operation = wait_for(services.remove_volume(actor=user, volume=volume, origin=origin_of(request)))
         is_gone = not ObservedVolume.objects.filter(pk=volume.pk).exists()
@@ -100,7 +100,7 @@ def volume_remove(request: HttpRequest, host_id: UUID, name: str) -> HttpRespons
         title=_("Remove the volume %(name)s?") % {"name": volume.name},
         submit=_("Remove the volume"),
         back_url=url_of(volume),
-        text=f"{lost} {used}",
+        text=lost if form.is_bound else f"{lost} {obstacle}",
     )
 
 

@@ -63,7 +63,7 @@ def test_filters_say_how_many_they_leave(as_: Sign) -> None:
         for facet in as_("admin").get("/volumes/").context["facets"]
     }
     assert facets == {
-        "use": [("Used by containers", 1), ("Unused", 2)],
+        "use": [("In use", 1), ("Not in use", 2)],
         "host": [("harbour", 3)],
         "team": [("red", 1), ("Nobody", 2)],
     }
