@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from console.containers import permits
+from console.containers.made_by import is_made_by, labels_of
 from console.containers.specs import TEAM_LABEL, TEAM_SIGNATURE_LABEL
 from console.gateway import Conflict, ContainerSpec, Network, NetworkSpec, NotFound, Volume, VolumeSpec
 from console.lib.crypto import is_signed, signature
@@ -49,11 +50,15 @@ async def provide_network(context: OperationContext, spec: ContainerSpec, bounds
             network_id = name
         network = await context.engine.inspect_network(network_id)
     if network.network_id not in bounds.networks:
-        if not _is_made_for(network, kind="network", team_id=bounds.team_id):
-            raise await _denied(context, "network", _not_theirs(name, bounds))
-        await context.in_database(
-            permits.own, operation_id=context.operation_id, kind="network", object_id=network.network_id
+        is_theirs = await context.in_database(
+            permits.own,
+            operation_id=context.operation_id,
+            kind="network",
+            object_id=network.network_id,
+            is_made_for_it=_is_made_for(network, kind="network", team_id=bounds.team_id),
         )
+        if not is_theirs:
+            raise await _denied(context, "network", _not_theirs(name, bounds))
     return network.name
 
 
@@ -68,15 +73,23 @@ async def provide_volumes(context: OperationContext, spec: ContainerSpec, bounds
             volume = await context.engine.inspect_volume(name)
         except NotFound:
             context.output(_("Making the volume %(name)s of the team %(team)s.") % {"name": name, "team": bounds.team})
-            labels = team_labels(bounds.team_id, kind="volume")
+            ours = labels_of(context.operation_id, kind="volume")
+            labels = (*ours, *team_labels(bounds.team_id, kind="volume"))
             volume = await context.engine.create_volume(VolumeSpec(name=name, labels=labels))
         if volume.driver != _ORDINARY_DRIVER or volume.options:
             message = _("The volume %(name)s has options of its own, by which it can reach into the host.")
             raise await _denied(context, "volumes", message % {"name": name})
         if name not in bounds.volumes:
-            if not _is_made_for(volume, kind="volume", team_id=bounds.team_id):
+            # Made for the team is not enough: an admin may have given it to somebody else since.
+            is_theirs = await context.in_database(
+                permits.own,
+                operation_id=context.operation_id,
+                kind="volume",
+                object_id=name,
+                is_made_for_it=is_made_by(volume.labels, context.operation_id, *context.repeats, kind="volume"),
+            )
+            if not is_theirs:
                 raise await _denied(context, "volumes", _not_theirs(name, bounds))
-            await context.in_database(permits.own, operation_id=context.operation_id, kind="volume", object_id=name)
 
 
 def _not_theirs(name: str, bounds: Bounds) -> str:

@@ -24,7 +24,7 @@ from console.policies import quotas
 from console.policies.queries import bounds_of
 from console.policies.refusals import Denied
 from console.policies.rules import Bounds, Denial, complete, decide, decide_image
-from console.rbac.models import OwnedKind, Ownership
+from console.rbac.models import OwnedKind, Ownership, owner_of
 
 ACTION: Final = "container.create"
 #: How far back an operation looks for what it repeats.
@@ -113,15 +113,27 @@ def _recorded(denials: Sequence[Denial], operation: Operation) -> Denied:
     return denied
 
 
-def own(*, operation_id: UUID, kind: str, object_id: str, operation_ids: Collection[UUID] = ()) -> None:
-    """Give what an operation made to the team that it was made for; a container with its share of the quota."""
+def own(
+    *,
+    operation_id: UUID,
+    kind: str,
+    object_id: str,
+    operation_ids: Collection[UUID] = (),
+    is_made_for_it: bool = True,
+) -> bool:
+    """Give what was made for an operation's team to it, unless it is another's; a container with its share of quota.
+
+    Says whether the team owns it now. Without ``is_made_for_it`` it only looks.
+    """
     operation = Operation.objects.select_related("team", "actor").get(pk=operation_id)
     if operation.team is None or operation.host_id is None:
-        return
+        return False
+    if not is_made_for_it:
+        return owner_of(host_id=operation.host_id, kind=kind, object_id=object_id) == operation.team.pk
     with transaction.atomic():
         # Locked, so that the team is not removed meanwhile.
         Team.objects.select_for_update().get(pk=operation.team.pk)
-        Ownership.objects.get_or_create(
+        ownership, _is_new = Ownership.objects.get_or_create(
             host_id=operation.host_id,
             kind=kind,
             object_id=object_id,
@@ -130,6 +142,7 @@ def own(*, operation_id: UUID, kind: str, object_id: str, operation_ids: Collect
         if kind == OwnedKind.CONTAINER:
             quotas.hold(operation_ids=[operation_id, *operation_ids], container_id=object_id)
         notify("teams")
+    return ownership.team_id == operation.team.pk
 
 
 def disown(*, host_id: UUID, container_id: str) -> None:

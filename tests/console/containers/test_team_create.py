@@ -11,10 +11,13 @@ from django.test import Client
 
 from console.accounts.models import Membership, Team, TeamRole, User
 from console.audit.models import AuditEvent
+from console.containers.network_services import assign_network
 from console.containers.services import create_container
+from console.containers.volume_services import assign_volume
 from console.gateway import ContainerSpec, NetworkSpec, VolumeSpec
 from console.hosts.models import Host
-from console.inventory.models import ObservedContainer
+from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
+from console.inventory.services import observe_networks, observe_volumes
 from console.lib.amounts import MIB
 from console.operations.models import Operation
 from console.operations.services import retry_operation
@@ -226,6 +229,37 @@ def test_a_volume_of_that_name_that_is_not_the_teams_is_refused(create: Create, 
     engine.calls.clear()
     operation = create(volumes=(VolumeMount(volume="data", target="/data"),))
     assert (operation.state, operation.error_code) == ("failed", "policy.volumes")
+    assert "create_container" not in engine.calls
+
+
+@pytest.mark.parametrize("to_another", [False, True])
+def test_a_volume_that_an_admin_took_from_the_team_is_not_got_back_by_its_name(
+    to_another: bool, create: Create, red: Team, host: Host, alice: User, engine: FakeEngine
+) -> None:
+    from console.gateway import VolumeMount
+
+    create(name="one", volumes=(VolumeMount(volume="data", target="/data"),))
+    blue = Team.objects.create(name="Blue")
+    observe_volumes(host)
+    volume = ObservedVolume.objects.select_related("host").get(name="red-data")
+    assign_volume(actor=alice, volume=volume, team=blue if to_another else None)
+    engine.calls.clear()
+    operation = create(name="two", volumes=(VolumeMount(volume="data", target="/data"),))
+    assert (operation.state, operation.error_code) == ("failed", "policy.volumes")
+    assert "create_container" not in engine.calls
+    assert not Ownership.objects.filter(kind="volume", team=red).exists()
+
+
+def test_a_network_that_an_admin_gave_to_another_team_is_that_teams(
+    create: Create, red: Team, host: Host, alice: User, engine: FakeEngine
+) -> None:
+    create(name="one")
+    observe_networks(host)
+    network = ObservedNetwork.objects.select_related("host").get(name="red-net")
+    assign_network(actor=alice, network=network, team=Team.objects.create(name="Blue"))
+    engine.calls.clear()
+    operation = create(name="two")
+    assert (operation.state, operation.error_code) == ("failed", "policy.network")
     assert "create_container" not in engine.calls
 
 
