@@ -17,6 +17,7 @@ from console.lib.origin import Origin
 from console.lib.rechecks import recheck
 from console.operations.errors import Failure
 from console.operations.models import Operation
+from console.policies.rules import prefixed
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 
 
@@ -37,7 +38,8 @@ def give(
 ) -> bool:
     """``actor`` gives an object to ``team``; to nobody, and so to admins alone, without one. Pages hear of ``topics``.
 
-    Says whether it was not so already. Whoever loses it is asked for their rights at once, so that what they have open of it ends.
+    Says whether it was not so already. Whoever loses it is asked for their rights at once, so that what they have open
+    of it ends.
     """
     ownerships = Ownership.objects.filter(host=host, kind=kind, object_id=object_id)
     with transaction.atomic():
@@ -72,8 +74,8 @@ def give(
 # The worker's side, by OperationContext.in_database
 
 
-def check_grant(operation_id: UUID) -> None:
-    """See that the team that an operation makes something for may still work on the host. Raises ``Failure``."""
+def check_team(operation_id: UUID, *, name: str) -> None:
+    """See that the team for which an operation makes ``name`` may, on that host. Raises ``Failure``."""
     operation = Operation.objects.select_related("team", "host").defer("arguments").get(pk=operation_id)
     if operation.team is None or operation.host is None:
         return
@@ -83,6 +85,13 @@ def check_grant(operation_id: UUID) -> None:
             _("The team %(team)s may not work on %(host)s.")
             % {"team": operation.team.name, "host": operation.host.name},
             next_step=_("Choose another host, or ask an admin to give this one to the team."),
+        )
+    if prefixed(name, prefix=operation.team.prefix) != name:
+        raise Failure(
+            "policy",
+            _("The names of what the team %(team)s makes begin with “%(prefix)s-”.")
+            % {"team": operation.team.name, "prefix": operation.team.prefix},
+            next_step=_("Choose another name."),
         )
 
 

@@ -14,6 +14,7 @@ from console.containers.network_services import BUILT_IN
 from console.containers.specs import is_name
 from console.hosts.models import Host
 from console.inventory.models import ObservedNetwork, ObservedVolume
+from console.policies.rules import prefixed
 from console.rbac.models import HostGrant
 from console.rbac.policy import allowed
 
@@ -72,7 +73,9 @@ class VolumeForm(_NewForm):
     team = _TeamChoice(
         label=_("Team"),
         queryset=Team.objects.none(),
-        help_text=_("It owns the volume: its people see it, its members and owners may remove it."),
+        help_text=_(
+            "It owns the volume: its people see it, its members and owners may remove it. Its prefix begins the name."
+        ),
     )
     field_order = ("name", "team", "host")
 
@@ -88,7 +91,12 @@ class VolumeForm(_NewForm):
             team.empty_label = None
 
     def clean(self) -> dict[str, Any]:
-        """See that the team may work on the host."""
+        """See that the team may work on the host; what it makes there begins with its own prefix."""
+        if self.cleaned_data.get("team") and self.cleaned_data.get("name"):
+            name = prefixed(self.cleaned_data["name"], prefix=self.cleaned_data["team"].prefix)
+            self.cleaned_data["name"] = name
+            if not is_name(name):
+                self.add_error("name", ValidationError(_("This name is too long."), code="long"))
         cleaned = super().clean()
         team, host = cleaned.get("team"), cleaned.get("host")
         if team and host and not HostGrant.objects.filter(team=team, host=host).exists():

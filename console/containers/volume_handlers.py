@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from console.containers.made_by import is_made_by, labels_of
-from console.containers.ownership import check_grant, forget_what_is_gone, keep_what_was_made
+from console.containers.ownership import check_team, forget_what_is_gone, keep_what_was_made
 from console.containers.specs import is_name
 from console.containers.uses import mounting, refuse_while_used
 from console.containers.volume_services import why_not_given
@@ -25,7 +25,7 @@ async def create(context: OperationContext) -> None:
     name = str(context.arguments.get("name", ""))
     if not is_name(name):
         raise Failure("invalid", _("This is no name for a volume."), next_step=_("Choose another name."))
-    await context.in_database(check_grant, context.operation_id)
+    await context.in_database(check_team, context.operation_id, name=name)
     context.phase("create", _("Creating %(name)s") % {"name": name})
     volume = await _find(context, name) or await _make(context, name)
     # An engine gives back what has the name already, and says nothing.

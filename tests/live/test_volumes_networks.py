@@ -115,14 +115,16 @@ def test_a_member_makes_a_volume_sees_it_and_removes_it(
     harbour: Host, red: Team, member: Client, tap: EngineTap
 ) -> None:
     answer = member.post("/volumes/create/", {"name": "data", "host": harbour.pk, "team": red.pk})
-    assert answer["Location"] == f"/volumes/{harbour.pk}/data/"
+    assert answer["Location"] == f"/volumes/{harbour.pk}/red-data/"
     [asked] = [request for request in tap.requests if request.path.endswith("/volumes/create")]
     sent = json.loads(asked.body)
     assert set(sent) == {"Name", "Driver", "Labels"}
-    assert (sent["Name"], sent["Driver"]) == ("data", "local")
-    assert rows(member, "/volumes/") == ["data"]
-    assert member.get(f"/volumes/{harbour.pk}/data/").status_code == 200
-    assert member.post(f"/volumes/{harbour.pk}/data/remove/", {"confirmation": "data"})["Location"] == "/volumes/"
+    assert (sent["Name"], sent["Driver"]) == ("red-data", "local")
+    assert rows(member, "/volumes/") == ["red-data"]
+    assert member.get(f"/volumes/{harbour.pk}/red-data/").status_code == 200
+    assert (
+        member.post(f"/volumes/{harbour.pk}/red-data/remove/", {"confirmation": "red-data"})["Location"] == "/volumes/"
+    )
     assert gateway.call(harbour.endpoint, lambda engine: engine.list_volumes()) == []
     assert rows(member, "/volumes/") == []
     assert not Ownership.objects.exists()
@@ -148,15 +150,15 @@ def test_a_volume_in_use_stays_until_its_containers_are_gone(
 ) -> None:
     member.post("/volumes/create/", {"name": "data", "host": harbour.pk, "team": red.pk})
     spec = ContainerSpec(
-        name="web-1", image=IMAGE, command=("true",), volumes=(VolumeMount(volume="data", target="/data"),)
+        name="web-1", image=IMAGE, command=("true",), volumes=(VolumeMount(volume="red-data", target="/data"),)
     )
     run(create_container(actor=alice, host=harbour, spec=spec, pull="never", start=False).pk)
-    page = member.post(f"/volumes/{harbour.pk}/data/remove/", {"confirmation": "data"})
+    page = member.post(f"/volumes/{harbour.pk}/red-data/remove/", {"confirmation": "red-data"})
     assert page.status_code == 422
     assert "Used by 1 container that you may not see." in page.content.decode()
     [volume] = gateway.call(harbour.endpoint, lambda engine: engine.list_volumes())
     apply_volumes(harbour, volumes=[volume], asked_at=ObservedVolume.objects.get().observed_at)
-    assert owner_of(host_id=harbour.pk, kind=OwnedKind.VOLUME, object_id="data") == red.pk
+    assert owner_of(host_id=harbour.pk, kind=OwnedKind.VOLUME, object_id="red-data") == red.pk
 
 
 def test_an_admin_makes_a_network_gives_it_and_removes_it(

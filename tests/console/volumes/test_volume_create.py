@@ -22,7 +22,7 @@ from tests.console.volumes.conftest import AskEngine, MakeVolume, Sign, changes,
 pytestmark = pytest.mark.django_db
 
 
-def owner(host: Host, name: str = "data") -> object:
+def owner(host: Host, name: str = "red-data") -> object:
     return owner_of(host_id=host.pk, kind=OwnedKind.VOLUME, object_id=name)
 
 
@@ -38,20 +38,20 @@ def test_it_is_made_and_belongs_to_the_team(
     who: str, host: Host, red: Team, as_: Sign, ask: AskEngine, engine: FakeEngine
 ) -> None:
     answer = as_(who).post("/volumes/create/", {"name": "data", "host": host.pk, "team": red.pk}, follow=True)
-    assert answer.redirect_chain == [(f"/volumes/{host.pk}/data/", 302)]
-    assert "The volume data is there" in answer.content.decode()
+    assert answer.redirect_chain == [(f"/volumes/{host.pk}/red-data/", 302)]
+    assert "The volume red-data is there" in answer.content.decode()
     operation = Operation.objects.get()
-    assert (operation.state, operation.team, operation.object_id) == (OperationState.SUCCEEDED, red, "data")
-    made = ask("inspect_volume", "data")
+    assert (operation.state, operation.team, operation.object_id) == (OperationState.SUCCEEDED, red, "red-data")
+    made = ask("inspect_volume", "red-data")
     assert dict(made.labels) == dict(labels_of(operation.pk, kind="volume"))
     assert (made.driver, dict(made.options)) == ("local", {})
     assert owner(host) == red.pk
     given_by = Ownership.objects.get().given_by
     assert given_by is not None
     assert given_by.username == who
-    assert ObservedVolume.objects.get().name == "data"
+    assert ObservedVolume.objects.get().name == "red-data"
     rows = AuditEvent.objects.filter(action="volume.create").order_by("sequence").values_list("outcome", "object_id")
-    assert list(rows) == [("accepted", ""), ("succeeded", "data")]
+    assert list(rows) == [("accepted", ""), ("succeeded", "red-data")]
 
 
 @pytest.mark.usefixtures("worker")
@@ -101,7 +101,7 @@ def test_a_name_that_is_none_is_named(name: str, host: Host, red: Team, as_: Sig
 
 
 def test_a_name_that_is_taken_is_named(make_volume: MakeVolume, red: Team, as_: Sign, host: Host) -> None:
-    make_volume("data")
+    make_volume("red-data")
     answer = as_("member").post("/volumes/create/", {"name": "data", "host": host.pk, "team": red.pk})
     assert answer.status_code == 422
     assert "This name is taken on this host" in answer.content.decode()
@@ -110,28 +110,34 @@ def test_a_name_that_is_taken_is_named(make_volume: MakeVolume, red: Team, as_: 
 def test_one_that_the_inventory_has_not_seen_stays_whose_it_is(
     host: Host, red: Team, alice: User, engine: FakeEngine
 ) -> None:
-    engine.add_volume("data", labels={"pilothouse.operation": "1"})
-    operation = finish(create_volume(actor=alice, host=host, name="data", team=red))
+    engine.add_volume("red-data", labels={"pilothouse.operation": "1"})
+    operation = finish(create_volume(actor=alice, host=host, name="red-data", team=red))
     assert (operation.state, operation.error_code) == (OperationState.FAILED, "name_taken")
     assert owner(host) is None
 
 
 def test_the_engines_own_no_is_put_in_words(host: Host, red: Team, alice: User, engine: FakeEngine) -> None:
     engine.fail_next("create_volume", Conflict("exists with the nfs driver", reason="name_taken"))
-    operation = finish(create_volume(actor=alice, host=host, name="data", team=red))
-    assert operation.error == "Another volume on this host is named data."
+    operation = finish(create_volume(actor=alice, host=host, name="red-data", team=red))
+    assert operation.error == "Another volume on this host is named red-data."
 
 
 def test_the_worker_asks_again_whether_one_may(host: Host, red: Team, blue: Team, engine: FakeEngine) -> None:
     bob = person("member", red=red, blue=blue)
-    operation = create_volume(actor=bob, host=host, name="data", team=red)
+    operation = create_volume(actor=bob, host=host, name="red-data", team=red)
     bob.memberships.all().delete()
     assert finish(operation).error_code == "policy"
     carol = person("owner", red=red, blue=blue)
-    operation = create_volume(actor=carol, host=host, name="data", team=red)
+    operation = create_volume(actor=carol, host=host, name="red-data", team=red)
     HostGrant.objects.filter(team=red).delete()
     operation = finish(operation)
     assert (operation.error_code, operation.error) == ("policy", "The team red may not work on harbour.")
+    assert changes(engine) == []
+
+
+def test_a_volume_of_a_team_begins_with_its_prefix(host: Host, red: Team, alice: User, engine: FakeEngine) -> None:
+    operation = finish(create_volume(actor=alice, host=host, name="data", team=red))
+    assert operation.error == "The names of what the team red makes begin with “red-”."
     assert changes(engine) == []
 
 
@@ -142,9 +148,9 @@ def test_arguments_that_no_form_sent_make_nothing(host: Host, alice: User, engin
 
 
 def test_an_earlier_volume_of_the_name_gave_no_rights(host: Host, red: Team, blue: Team, alice: User) -> None:
-    Ownership.objects.create(host=host, kind=OwnedKind.VOLUME, object_id="data", team=blue)
+    Ownership.objects.create(host=host, kind=OwnedKind.VOLUME, object_id="red-data", team=blue)
     Ownership.objects.create(host=host, kind=OwnedKind.VOLUME, object_id="logs", team=blue)
-    finish(create_volume(actor=alice, host=host, name="data", team=red))
+    finish(create_volume(actor=alice, host=host, name="red-data", team=red))
     finish(create_volume(actor=alice, host=host, name="logs"))
     assert (owner(host), owner(host, "logs")) == (red.pk, None)
 
@@ -153,7 +159,7 @@ def test_an_earlier_volume_of_the_name_gave_no_rights(host: Host, red: Team, blu
 def test_a_second_run_goes_on_with_what_the_first_one_made(
     fault: str, host: Host, red: Team, alice: User, engine: FakeEngine, ask: AskEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    operation = create_volume(actor=alice, host=host, name="data", team=red)
+    operation = create_volume(actor=alice, host=host, name="red-data", team=red)
 
     def reach(name: str) -> None:
         if name == fault:
@@ -164,22 +170,22 @@ def test_a_second_run_goes_on_with_what_the_first_one_made(
         run(operation.pk)
     Operation.objects.filter(pk=operation.pk).update(state=OperationState.QUEUED, ended_at=None)
     assert finish(operation).state == OperationState.SUCCEEDED
-    assert [volume.name for volume in ask("list_volumes")] == ["data"]
+    assert [volume.name for volume in ask("list_volumes")] == ["red-data"]
     assert owner(host) == red.pk
 
 
 def test_a_retry_knows_what_the_failed_one_made(host: Host, red: Team, alice: User, ask: AskEngine) -> None:
-    first = create_volume(actor=alice, host=host, name="data", team=red)
+    first = create_volume(actor=alice, host=host, name="red-data", team=red)
     Operation.objects.filter(pk=first.pk).update(state=OperationState.FAILED)
     first.refresh_from_db()
-    ask("create_volume", VolumeSpec(name="data", labels=labels_of(first.pk, kind="volume")))
+    ask("create_volume", VolumeSpec(name="red-data", labels=labels_of(first.pk, kind="volume")))
     again = finish(retry_operation(actor=alice, operation=first))
     assert (again.state, again.team) == (OperationState.SUCCEEDED, red)
     assert owner(host) == red.pk
 
 
 def test_what_was_decided_since_stays(host: Host, red: Team, blue: Team, alice: User) -> None:
-    operation = create_volume(actor=alice, host=host, name="data", team=red)
-    Ownership.objects.create(host=host, kind=OwnedKind.VOLUME, object_id="data", team=blue)
+    operation = create_volume(actor=alice, host=host, name="red-data", team=red)
+    Ownership.objects.create(host=host, kind=OwnedKind.VOLUME, object_id="red-data", team=blue)
     finish(operation)
     assert owner(host) == blue.pk
