@@ -101,6 +101,10 @@ def test_pages_of_the_console_have_no_barriers(box: str, signed_in: Callable[...
         "/containers/?q=nothing-like-it",
         "/images/",
         "/images/pull/",
+        "/volumes/",
+        "/volumes/create/",
+        "/networks/",
+        "/networks/create/",
         "/hosts/",
         "/hosts/add/",
         "/activity/",
@@ -208,6 +212,8 @@ def test_a_phone_shows_every_tab_without_scrolling_sideways_or_barriers(
         f"/audit/?q={NAME}",
         "/hosts/add/",
         "/images/pull/",
+        "/volumes/create/",
+        "/networks/",
         *(page.url + tab for tab in TABS),
     ):
         page.goto(path)
