@@ -243,7 +243,7 @@ def resource_facets(user: User, rows: Rows, filters: ResourceFilters) -> list[Re
         for row in hosts.annotate(number=Count("pk")).order_by("host__name")[:_MOST_CHOICES]
     ]
     facets = [_facet(filters, "use", _("Use"), uses), _facet(filters, "host", _("Host"), by_host)]
-    if user.oversees:
+    if allowed(user, "host.view"):
         facets.append(_facet(filters, "team", _("Team"), _by_team(filters.apply(rows, leave_out="team"))))
     return facets
 
