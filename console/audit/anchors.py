@@ -13,7 +13,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from console.audit.chain import Fault
-from console.audit.models import AuditEvent
+from console.audit.models import AuditEvent, FaultKind
 from console.lib.crypto import is_signed, signature
 
 logger = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ def first_contradiction() -> Fault | None:
         )
         for one in part:
             if one.sequence not in hashes:
-                return Fault(one.sequence, "it was anchored, and is gone: the end of the record was cut off")
+                return Fault(one.sequence, FaultKind.CUT)
             if hashes[one.sequence] != one.hash:
-                return Fault(one.sequence, "it was anchored with another hash: the record was written anew")
+                return Fault(one.sequence, FaultKind.REWRITTEN)
     return None

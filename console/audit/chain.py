@@ -11,12 +11,14 @@ from typing import Any
 
 from django.db import connection
 
-from console.audit.models import AuditEvent
+from console.audit.models import AuditEvent, FaultKind
 
 #: What the first row holds in place of a hash.
 GENESIS = "0" * 64
 #: Any constant will do, as long as nobody else in this database uses it.
 _ADVISORY_LOCK = 0x70696C6F74
+#: Rows that are read at once.
+_PART = 2000
 _HASHED = (
     "sequence",
     "actor_id",
@@ -39,7 +41,12 @@ class Fault:
     """The first row that is not what it was, and in which way."""
 
     sequence: int
-    reason: str
+    kind: FaultKind
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return str(self.kind.label) % {"sequence": self.sequence}
 
 
 def _plain(value: Any) -> Any:
@@ -47,11 +54,16 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, int | str | dict) else str(value)
 
 
-def digest(event: AuditEvent) -> str:
-    """Return the hash of ``event`` and of the hash before it."""
+def content(event: AuditEvent) -> dict[str, Any]:
+    """Return what is hashed of ``event``, as plain JSON values."""
     row = {name: _plain(getattr(event, name)) for name in _HASHED}
     row["occurred_at"] = event.occurred_at.astimezone(UTC).isoformat(timespec="microseconds")
-    canonical = json.dumps(row, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return row
+
+
+def digest(event: AuditEvent) -> str:
+    """Return the hash of ``event`` and of the hash before it."""
+    canonical = json.dumps(content(event), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(f"{event.previous_hash}\n{canonical}".encode()).hexdigest()
 
 
@@ -73,15 +85,25 @@ def first_fault(events: Iterable[AuditEvent]) -> Fault | None:
     expected, previous = 1, GENESIS
     for event in events:
         if event.sequence != expected:
-            return Fault(expected, f"row {expected} is missing; row {event.sequence} comes in its place")
+            return Fault(expected, FaultKind.MISSING)
         if event.previous_hash != previous:
-            return Fault(event.sequence, "it does not follow the row before it")
+            return Fault(event.sequence, FaultKind.MOVED)
         if event.hash != digest(event):
-            return Fault(event.sequence, "its content is not what was written")
+            return Fault(event.sequence, FaultKind.ALTERED)
+        searchable = getattr(event, "searchable", None)
+        if searchable is None or searchable.text != event.words:
+            return Fault(event.sequence, FaultKind.HIDDEN)
         expected, previous = event.sequence + 1, event.hash
     return None
 
 
 def all_events() -> Iterator[AuditEvent]:
-    """Return every row, oldest first, without holding them all."""
-    return AuditEvent.objects.order_by("sequence").iterator(chunk_size=2000)
+    """Return every row, oldest first, without holding them all.
+
+    Part by part: one long read would make SQLite keep what is written meanwhile, and PostgreSQL copy the whole record.
+    """
+    events = AuditEvent.objects.select_related("searchable").order_by("sequence")
+    part = list(events[:_PART])
+    while part:
+        yield from part
+        part = list(events.filter(sequence__gt=part[-1].sequence)[:_PART])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -17,6 +18,17 @@ class Outcome(models.TextChoices):
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
     DENIED = "denied", _("Denied")
+
+
+class FaultKind(models.TextChoices):
+    """In which way a row is not what it was."""
+
+    MISSING = "missing", _("row %(sequence)s is missing, and another comes in its place")
+    MOVED = "moved", _("it does not follow the row before it")
+    ALTERED = "altered", _("its content is not what was written")
+    HIDDEN = "hidden", _("a search does not find it by what it says")
+    CUT = "cut", _("it was anchored, and is gone: the end of the record was cut off")
+    REWRITTEN = "rewritten", _("it was anchored with another hash: the record was written anew")
 
 
 class RecordOnlyGrows(Exception):
@@ -82,6 +94,62 @@ class AuditEvent(models.Model):
         raise RecordOnlyGrows
 
     @property
+    def words(self) -> str:
+        """What a search finds the row by, in lower case; the same when the row is read again."""
+        details = json.dumps(self.details, ensure_ascii=False, sort_keys=True)
+        parts = (
+            self.actor_name,
+            self.action,
+            self.object_name,
+            self.object_id,
+            self.host_name,
+            self.operation_id or "",
+            self.address,
+            details,
+        )
+        return "\n".join(map(str, parts)).lower()
+
+    @property
     def detail_items(self) -> list[tuple[str, Any]]:
         """The details for a template, which would take a detail named "items" for the method."""
         return list(self.details.items())
+
+
+class AuditText(models.Model):
+    """What a search finds a row of the record by, in one place and one case.
+
+    Beside the row, not within: it is made from the row, proves nothing, and must not be part of what is hashed. Without
+    a constraint, so that whoever tampers with the record meets ``verify`` and not an error.
+    """
+
+    event = models.OneToOneField(
+        AuditEvent, primary_key=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="searchable"
+    )
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AuditCheck(models.Model):
+    """One check of the whole record: who asked, when it ran, what it found."""
+
+    asked_at = models.DateTimeField()
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    #: When a worker took it; again, when that worker died.
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True, db_index=True)
+    rows = models.PositiveBigIntegerField(default=0)
+    fault_sequence = models.PositiveBigIntegerField(null=True)
+    fault_kind = models.CharField(max_length=10, choices=FaultKind.choices, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.asked_at:%Y-%m-%d %H:%M}: {self.fault_kind or self.rows}"
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with the row, in words; empty when the record is whole."""
+        return str(self.get_fault_kind_display()) % {"sequence": self.fault_sequence}

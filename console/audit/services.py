@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.audit.chain import digest, lock_head
-from console.audit.models import AuditEvent, Outcome
+from console.audit.models import AuditEvent, AuditText, Outcome
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.lib.text import one_line
@@ -84,6 +84,13 @@ def record(
         )
         event.hash = digest(event)
         event.save(force_insert=True)
+        # Words that a row left behind when somebody cut it off must not keep the next one out.
+        AuditText.objects.bulk_create(
+            [AuditText(event=event, text=event.words)],
+            update_conflicts=True,
+            unique_fields=["event"],
+            update_fields=["text"],
+        )
     notify("audit")
     return event
 

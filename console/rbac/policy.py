@@ -82,6 +82,8 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "image.tag": Level.OWN,
     "image.remove": Level.OWN,
     "audit.view": Level.VIEW,
+    "audit.export": Level.VIEW,
+    "audit.verify": Level.VIEW,
     "person.view": Level.VIEW,
     "person.invite": Level.OWN,
     "person.revoke_invitation": Level.OWN,

@@ -11,6 +11,7 @@ const MODULES = {
   facets: () => import("./facets.js"),
   "container-form": () => import("./container-form.js"),
   "container-list": () => import("./container-list.js"),
+  moments: () => import("./moments.js"),
   "json-tree": () => import("./json-tree.js"),
 };
 

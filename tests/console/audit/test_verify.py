@@ -51,6 +51,15 @@ def test_an_altered_row_is_named(ten_rows: list[AuditEvent], tamper: Tamper, col
         verify()
 
 
+def test_a_row_hidden_from_the_search_is_named(ten_rows: list[AuditEvent], tamper: Tamper) -> None:
+    tamper("UPDATE audit_audittext SET text = 'nothing' WHERE event_id = 7")
+    with pytest.raises(CommandError, match="row 7: a search does not find it by what it says"):
+        verify()
+    tamper("DELETE FROM audit_audittext WHERE event_id = 5")
+    with pytest.raises(CommandError, match="row 5: a search does not find it by what it says"):
+        verify()
+
+
 def test_a_removed_row_is_named(ten_rows: list[AuditEvent], tamper: Tamper) -> None:
     tamper("DELETE FROM audit_auditevent WHERE sequence = 4")
     with pytest.raises(CommandError, match="row 4: row 4 is missing"):

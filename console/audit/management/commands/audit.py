@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
-from console.audit.anchors import anchor, first_contradiction
-from console.audit.chain import all_events, first_fault
-from console.audit.models import AuditEvent
+from console.audit.anchors import anchor
+from console.audit.checks import do_check
+from console.audit.models import AuditCheck
 
 
 class Command(BaseCommand):
@@ -24,7 +25,10 @@ class Command(BaseCommand):
             written = anchor()
             self.stdout.write(f"Anchored row {written.sequence}." if written else "The last row is anchored already.")
             return
-        fault = first_fault(all_events()) or first_contradiction()
-        if fault is not None:
-            raise CommandError(f"The audit record is not whole: row {fault.sequence}: {fault.reason}.", returncode=1)
-        self.stdout.write(f"The audit record is whole: {AuditEvent.objects.count()} rows.")
+        now = timezone.now()
+        check = do_check(AuditCheck(asked_at=now, started_at=now))
+        if check.fault_kind:
+            raise CommandError(
+                f"The audit record is not whole: row {check.fault_sequence}: {check.reason}.", returncode=1
+            )
+        self.stdout.write(f"The audit record is whole: {check.rows} rows.")
