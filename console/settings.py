@@ -55,6 +55,7 @@ class Environment:
     database_url: str
     debug: bool
     log_format: str
+    require_second_factor: str
     faults: str
 
     @classmethod
@@ -63,6 +64,11 @@ class Environment:
         log_format = os.environ.get("PILOTHOUSE_LOG_FORMAT", "text")
         if log_format not in ("text", "json"):
             raise ImproperlyConfigured(f"PILOTHOUSE_LOG_FORMAT is {log_format!r}; write text or json.")
+        require_second_factor = os.environ.get("PILOTHOUSE_REQUIRE_SECOND_FACTOR", "nobody")
+        if require_second_factor not in ("nobody", "admins", "everybody"):
+            raise ImproperlyConfigured(
+                f"PILOTHOUSE_REQUIRE_SECOND_FACTOR is {require_second_factor!r}; write nobody, admins or everybody."
+            )
         public_url = os.environ.get("PILOTHOUSE_PUBLIC_URL", "http://127.0.0.1:8440").rstrip("/")
         parts = urlsplit(public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
@@ -76,6 +82,7 @@ class Environment:
             database_url=os.environ.get("DATABASE_URL", ""),
             debug=_boolean("PILOTHOUSE_DEBUG", default=False),
             log_format=log_format,
+            require_second_factor=require_second_factor,
             faults=os.environ.get("PILOTHOUSE_FAULTS", ""),
         )
 
@@ -158,6 +165,7 @@ INSTALLED_APPS = [
     "channels",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.usersessions",
     "django_structlog",
     "console.lib",
@@ -195,6 +203,7 @@ MIDDLEWARE = [
     "console.lib.bodies.RefuseForeignBody",
     "allauth.account.middleware.AccountMiddleware",
     "console.accounts.middleware.SignedIn",
+    "console.accounts.middleware.Unconfirmed",
     "console.audit.middleware.TokenLimits",
     "console.audit.middleware.Refusals",
     "console.lib.middleware.WrongMethods",
@@ -270,6 +279,10 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "api_token": "30/m/ip"}
 ALLAUTH_TRUSTED_PROXY_COUNT = 0
+MFA_ADAPTER = "console.accounts.adapter.SecondFactorAdapter"
+MFA_RECOVERY_CODE_DIGITS = 10
+#: Of whom a second factor is wanted: nobody, admins or everybody.
+REQUIRE_SECOND_FACTOR = ENVIRONMENT.require_second_factor
 # console.accounts.middleware.SignedIn keeps the list: allauth would write a row with every request.
 USERSESSIONS_TRACK_ACTIVITY = False
 SESSION_COOKIE_AGE = 14 * 24 * 3600

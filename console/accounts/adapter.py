@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -12,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
 from console.accounts.signals import account_acted
+from console.lib import crypto
 from console.lib.origin import origin_of
 
 
@@ -41,6 +44,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Only pages of ours are gone on to, by their path: another port of this machine is another site."""
         return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
 
+    def get_login_stages(self) -> list[str]:
+        """After the password, or what stands for it, there is one more step at the most."""
+        return ["console.accounts.stages.SecondStep"]
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return who has these credentials; a suspended person is answered like a wrong password."""
         user: User | None = super().authenticate(request, **credentials)
@@ -51,6 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in, and let it be known."""
+        factors = [record["type"] for record in get_authentication_records(request, user) if record["method"] == "mfa"]
         super().login(request, user)
         account_acted.send(
             sender=User,
@@ -60,7 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
             object_id=str(user.pk),
             object_name=user.username,
             origin=origin_of(request),
-            details={},
+            details={"second_factor": factors[-1]} if factors else {},
         )
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
@@ -81,3 +89,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def _get_login_attempts_cache_key(self, _request: HttpRequest, **credentials: Any) -> str:
         # allauth mixes the Host header into this key, which would give each of our names attempts of its own.
         return User.normalize_username(str(credentials.get("username", ""))).casefold()
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """How secrets of second factors are kept."""
+
+    def encrypt(self, text: str) -> str:
+        """Encrypt for the database."""
+        return crypto.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Decrypt what the database holds."""
+        return crypto.decrypt(encrypted_text)

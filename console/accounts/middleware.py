@@ -17,10 +17,11 @@ from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from console.accounts import sessions, tokens
+from console.accounts import confirmation, second_factor, sessions, tokens
 from console.accounts.models import ApiToken, User
 from console.lib import problems
 from console.lib.bearer import bearer_of, has_token
+from console.lib.htmx import trigger
 from console.lib.origin import origin_of
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -30,12 +31,27 @@ OPEN = frozenset(
     {
         "account_login",
         "first-admin",
+        "second-step",
+        "second-step-key",
         "invitation",
         "healthz",
         "readyz",
         "javascript-catalog",
         "preference-theme",
         "preference-language",
+    }
+)
+
+#: What is left to somebody who has to set up a second factor first, beside :data:`OPEN`.
+OPEN_WITHOUT_SECOND_FACTOR = frozenset(
+    {
+        "account_logout",
+        "confirm",
+        "confirm-key",
+        "second-factor",
+        "second-factor-app",
+        "second-factor-key-add",
+        "second-factor-key-options",
     }
 )
 
@@ -149,7 +165,10 @@ class PreferredLanguage:
 
 
 class SignedIn:
-    """Every page needs a sign-in, known or not; :data:`OPEN` names the few that do not."""
+    """Every page needs a sign-in, known or not; :data:`OPEN` names the few that do not.
+
+    So it is with a second factor, where this console requires one of the person.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -159,20 +178,60 @@ class SignedIn:
         if isinstance(user, User):
             if request.session.session_key:
                 sessions.note_session(user=user, session_key=request.session.session_key, origin=origin_of(request))
+            user.confirmed_at = confirmation.read_proof(request)
+            if second_factor.is_missing(user) and not _is_open(request, OPEN | OPEN_WITHOUT_SECOND_FACTOR):
+                return _ask_for_second_factor(request)
             return self.get_response(request)
         if SESSION_KEY in request.session:
             # Signed in once, but not any more: the account was suspended or removed.
             request.session.flush()
-        if _is_open(request):
+        if _is_open(request, OPEN):
             return self.get_response(request)
         return _refuse(request)
 
 
-def _is_open(request: HttpRequest) -> bool:
+class Unconfirmed:
+    """Asks again who it is, where a dangerous act wants a recent proof.
+
+    What a page shows or a dialog opens leads to the question and from there on. What was sent is not done: a page of
+    ours asks the question over the form, which stays as it was, and sends it again.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer for an act that nobody has confirmed."""
+        if not isinstance(exception, confirmation.Unconfirmed):
+            return None
+        question = reverse("confirm")
+        by_token = getattr(request, "auth_token", None) is not None
+        if request.method in ("GET", "HEAD") and not problems.wants_json(request) and not by_token:
+            return HttpResponseRedirect(f"{question}?{urlencode({'next': request.get_full_path()})}")
+        problem = problems.Problem(
+            status=HTTPStatus.FORBIDDEN,
+            code=exception.code,
+            title=_("First confirm that it is you"),
+            message=str(exception),
+            next_step=_("A token cannot do this: sign in to the console.")
+            if by_token
+            else _("Confirm that it is you, then do it again."),
+            url="" if by_token else question,
+            url_label=_("Confirm"),
+        )
+        if request.headers.get("HX-Request") != "true":
+            return problems.answer(request, problem)
+        return trigger(problems.answer_fragment(request, problem), "identity:needed", {"url": question})
+
+
+def _is_open(request: HttpRequest, names: frozenset[str]) -> bool:
     if request.path_info.startswith(settings.STATIC_URL):
         return True  # a file that WhiteNoise does not have: not found, rather than a page in its place
     try:
-        return resolve(request.path_info).url_name in OPEN
+        return resolve(request.path_info).url_name in names
     except Resolver404:
         return False
 
@@ -196,6 +255,25 @@ def _refuse(request: HttpRequest) -> HttpResponse:
         target = page.path + (f"?{page.query}" if page.query else "")
         return HttpResponse(status=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": _sign_in_url(target)})
     return HttpResponseRedirect(_sign_in_url(request.get_full_path() if request.method == "GET" else ""))
+
+
+def _ask_for_second_factor(request: HttpRequest) -> HttpResponse:
+    """Send people to the page where they set one up, and tell programs why."""
+    url = reverse("second-factor")
+    if problems.wants_json(request):
+        return problems.answer(
+            request,
+            problems.Problem(
+                status=HTTPStatus.FORBIDDEN,
+                code="second_factor_required",
+                title=_("Set up a second factor first"),
+                message=_("This console asks it of everybody with your role."),
+                next_step=_("Sign in with a browser and set it up."),
+            ),
+        )
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=HTTPStatus.FORBIDDEN, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
 
 
 def _sign_in_url(target: str) -> str:

@@ -68,6 +68,9 @@ class User(AbstractBaseUser):
     #: What ended until then is no news any more.
     notifications_seen_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    #: When they last proved who they are, in seconds of the epoch; known only of whoever is behind a request.
+    confirmed_at: float | None = None
+
     objects: ClassVar[UserManager] = UserManager()
 
     #: The token that a request or an operation came with, on the person fetched for it: it bounds their rights (see

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
+from console.accounts import second_factor
 from console.accounts.models import User
 from console.accounts.signals import account_acted
 from console.lib.origin import Origin
@@ -124,14 +125,15 @@ def _is_same(row: UserSession, seen: dict[str, Any]) -> bool:
 def is_session_valid(session_key: str, user_id: UUID) -> bool:
     """Whether ``session_key`` still signs in the active user ``user_id``, with their present password.
 
-    Open sockets ask this every few seconds; it reads two rows by their keys and writes nothing.
+    Nor may a second factor be missing where this console requires one. Open sockets ask this every few seconds; it
+    reads two rows by their keys, at most one more, and writes nothing.
     """
     session = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now()).first()
     if session is None:
         return False
     data = session.get_decoded()
     user = User.objects.filter(pk=user_id, is_active=True).first()
-    if user is None or data.get(SESSION_KEY) != str(user.pk):
+    if user is None or data.get(SESSION_KEY) != str(user.pk) or second_factor.is_missing(user):
         return False
     return constant_time_compare(data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
 

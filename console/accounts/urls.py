@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from django.urls import path
+from django.urls import include, path
 
-from console.accounts import views
+from console.accounts import proof_views, views
 
 urlpatterns = [
     path("", views.settings_page, name="settings"),
     path("profile/", views.profile_edit, name="profile-edit"),
     path("password/", views.password_change, name="password-change"),
+    path("confirm/", proof_views.confirm, name="confirm"),
+    path("confirm/key/", proof_views.confirm_key, name="confirm-key"),
+    path("second-factor/", include("console.accounts.second_factor_urls")),
     path("sessions/<int:session_id>/end/", views.session_end, name="session-end"),
     path("sessions/end-others/", views.session_end_others, name="session-end-others"),
     path("tokens/create/", views.token_create, name="token-create"),

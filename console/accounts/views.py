@@ -24,9 +24,10 @@ from django.utils.translation import override
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.accounts import services, sessions, tokens
+from console.accounts import confirmation, second_factor, services, sessions, tokens
 from console.accounts.forms import NewPersonForm, PasswordForm, ProfileForm, SignInForm, TokenForm, check_credentials
 from console.accounts.models import ApiToken, Theme, User
+from console.accounts.pages import person_of
 from console.lib.context import THEME_COOKIE
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
@@ -60,7 +61,9 @@ sign_in = SignIn.as_view()
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End this session."""
-    services.sign_out(actor=_person(request), session_key=request.session.session_key or "", origin=origin_of(request))
+    services.sign_out(
+        actor=person_of(request), session_key=request.session.session_key or "", origin=origin_of(request)
+    )
     logout(request)
     return redirect("account_login")
 
@@ -99,13 +102,6 @@ def _spent(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _person(request: HttpRequest) -> User:
-    """Who is signed in; the middleware lets nobody else through."""
-    if not isinstance(request.user, User):
-        raise Http404
-    return request.user
-
-
 def _settings_page(
     request: HttpRequest,
     *,
@@ -114,7 +110,7 @@ def _settings_page(
     token: TokenForm | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HttpResponse:
-    user = _person(request)
+    user = person_of(request)
     return render(
         request,
         "settings/settings.html",
@@ -125,6 +121,7 @@ def _settings_page(
             "token_examples": _token_examples(),
             "tokens": tokens.list_tokens(user),
             "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
+            "second_factor": second_factor.second_factor_of(user),
             "themes": Theme.choices,
             "version": settings.VERSION,
         },
@@ -141,7 +138,7 @@ def settings_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 def profile_edit(request: HttpRequest) -> HttpResponse:
     """Change name and e-mail."""
-    user = _person(request)
+    user = person_of(request)
     # A copy: a form that fails must not rename the person in the page around it.
     form = ProfileForm(request.POST, instance=User.objects.get(pk=user.pk))
     if not form.is_valid():
@@ -160,8 +157,11 @@ def profile_edit(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password_change(request: HttpRequest) -> HttpResponse:
     """Change the password; every other session and every API token ends."""
-    user = _person(request)
+    user = person_of(request)
     check_credentials(request.POST, "current", "password", "password_again")
+    if second_factor.is_set_up(user):
+        # Without one, the present password in this form is the proof.
+        confirmation.require(user, "password.change")
     form = PasswordForm(request.POST, user=user)
     if not ratelimit.consume(request, action="change_password", user=user):
         form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
@@ -179,7 +179,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
 def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
     """End one session of one's own."""
     try:
-        key = sessions.end_session(actor=_person(request), session_id=session_id, origin=origin_of(request))
+        key = sessions.end_session(actor=person_of(request), session_id=session_id, origin=origin_of(request))
     except UserSession.DoesNotExist:
         raise Http404 from None
     if key == request.session.session_key:
@@ -193,7 +193,7 @@ def session_end(request: HttpRequest, session_id: int) -> HttpResponse:
 def session_end_others(request: HttpRequest) -> HttpResponse:
     """End every session of one's own but this one."""
     count = sessions.end_other_sessions(
-        actor=_person(request), current_key=request.session.session_key or "", origin=origin_of(request)
+        actor=person_of(request), current_key=request.session.session_key or "", origin=origin_of(request)
     )
     messages.success(request, _("Every other session has ended.") if count else _("There was no other session to end."))
     return redirect("settings")
@@ -202,7 +202,7 @@ def session_end_others(request: HttpRequest) -> HttpResponse:
 @require_POST
 def token_create(request: HttpRequest) -> HttpResponse:
     """Make a token, and show it this once."""
-    user = _person(request)
+    user = person_of(request)
     form = TokenForm(request.POST, user=user)
     if not form.is_valid():
         return _settings_page(request, token=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -226,7 +226,7 @@ def _token_examples() -> str:
 def token_revoke(request: HttpRequest, token_id: UUID) -> HttpResponse:
     """Make one token of one's own worthless."""
     try:
-        token = tokens.revoke_token(actor=_person(request), token_id=token_id, origin=origin_of(request))
+        token = tokens.revoke_token(actor=person_of(request), token_id=token_id, origin=origin_of(request))
     except ApiToken.DoesNotExist:
         raise Http404 from None
     messages.success(request, _("The token %(name)s is revoked; it works no more.") % {"name": token.name})

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
+from console.accounts.confirmation import Unconfirmed
 from console.accounts.middleware import token_of
 from console.accounts.models import ApiToken, TokenScope, User
 from console.audit.services import record_refusal
@@ -80,7 +81,8 @@ class Refusals:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Record a refusal."""
-        if isinstance(exception, Refused):
+        """Record a refusal; to be asked who one is before a form is shown is none."""
+        only_looks = isinstance(exception, Unconfirmed) and request.method in ("GET", "HEAD")
+        if isinstance(exception, Refused | Unconfirmed) and not only_looks:
             actor = request.user if isinstance(request.user, User) else None
             record_refusal(exception, actor=actor, origin=origin_of(request))

@@ -10,6 +10,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from console.accounts.confirmation import Unconfirmed
 from console.accounts.models import User
 from console.audit.chain import digest, lock_head
 from console.audit.models import AuditEvent, AuditText, Outcome
@@ -95,7 +96,9 @@ def record(
     return event
 
 
-def record_refusal(refused: Refused, *, actor: User | None, origin: Origin | None = None) -> AuditEvent | None:
+def record_refusal(
+    refused: Refused | Unconfirmed, *, actor: User | None, origin: Origin | None = None
+) -> AuditEvent | None:
     """Append the row of an act that was refused; ``None`` when somebody is refused so often that it is only logged."""
     since = timezone.now() - timedelta(minutes=1)
     lately = AuditEvent.objects.filter(actor=actor, outcome=Outcome.DENIED, occurred_at__gt=since).count()

@@ -38,6 +38,9 @@ class Problem:
     title: str | Promise
     message: str | Promise
     next_step: str | Promise = ""
+    #: Where the next step is done, if there is such a page.
+    url: str = ""
+    url_label: str | Promise = ""
 
 
 def request_id() -> str:
@@ -78,16 +81,22 @@ def answer(request: HttpRequest, problem: Problem) -> HttpResponse:
             },
             status=problem.status,
         )
-    context = {"problem": problem, "request_id": request_id()}
     if wants_fragment(request):
-        names = ["problems/_problem.html"]
-    elif problem.status != HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
-        names = ["problems/page.html"]
-    else:
-        # What failed may be what the frame itself needs, so this page stands on its own.
-        names = ["problems/alone.html"]
+        return answer_fragment(request, problem)
+    if problem.status != HTTPStatus.INTERNAL_SERVER_ERROR and _is_signed_in(request):
+        return _render(request, problem, "problems/page.html")
+    # What failed may be what the frame itself needs, so this page stands on its own.
+    return _render(request, problem, "problems/alone.html")
+
+
+def answer_fragment(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return ``problem`` as a part of a page, also to a boosted visit: the page around it stays."""
+    return _render(request, problem, "problems/_problem.html")
+
+
+def _render(request: HttpRequest, problem: Problem, template: str) -> HttpResponse:
     try:
-        content = loader.select_template(names).render(context, request)
+        content: str = loader.render_to_string(template, {"problem": problem, "request_id": request_id()}, request)
     except Exception:
         logger.exception("problem_page_failed", status=problem.status, code=problem.code)
         content = (

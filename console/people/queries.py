@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.core.paginator import Page, Paginator
-from django.db.models import Case, CharField, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import ngettext
@@ -79,13 +80,15 @@ class TeamPage:
 
 
 def people_page(people: QuerySet[User], *, search: str, number: str) -> Page[Any]:
-    """Return some of ``people`` with their teams, when each was last here, and how many tokens of theirs work."""
+    """Return some of ``people`` with their teams, when each was last here, their second factor and working tokens."""
     seen = UserSession.objects.filter(user=OuterRef("pk")).order_by("-last_seen_at").values("last_seen_at")[:1]
     for word in search.replace("\0", "").split():
         people = people.filter(Q(username__icontains=word) | Q(name__icontains=word) | Q(email__icontains=word))
     rows = (
         people.annotate(
-            last_seen=Coalesce(Subquery(seen), "last_login"), token_count=_count(ApiToken.objects.usable(), by="owner")
+            last_seen=Coalesce(Subquery(seen), "last_login"),
+            token_count=_count(ApiToken.objects.usable(), by="owner"),
+            has_second_factor=Exists(Authenticator.objects.filter(user=OuterRef("pk"))),
         )
         .prefetch_related("memberships__team")
         .order_by("username")

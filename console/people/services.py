@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from console.accounts import tokens
 from console.accounts.models import Role, User
+from console.accounts.second_factor_services import forget_second_factor
 from console.accounts.sessions import forget_sessions
 from console.audit.models import Outcome
 from console.audit.services import record
@@ -127,6 +128,28 @@ def revoke_tokens(*, actor: User, person: User, origin: Origin) -> int:
                 details={"tokens": worked},
             )
     return worked
+
+
+def reset_second_factor(*, actor: User | None, person: User, origin: Origin | None, component: str = "") -> bool:
+    """Let ``person`` sign in with the password alone; every session and stream of theirs ends.
+
+    Returns whether there was anything to reset. Without an ``actor`` it is ``component`` that does it.
+    """
+    with transaction.atomic():
+        if not forget_second_factor(person):
+            return False
+        record(
+            actor=actor,
+            action="person.reset_second_factor",
+            outcome=Outcome.SUCCEEDED,
+            object_id=str(person.pk),
+            object_name=person.username,
+            origin=origin,
+            details={"sessions": _end_sessions(person)},
+            component=component,
+        )
+        live.notify("people")
+    return True
 
 
 def _end_sessions(person: User) -> int:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("<uuid:person_id>/suspend/", views.person_suspend, name="person-suspend"),
     path("<uuid:person_id>/restore/", views.person_restore, name="person-restore"),
     path("<uuid:person_id>/tokens/revoke/", views.person_revoke_tokens, name="person-revoke-tokens"),
+    path("<uuid:person_id>/reset-second-factor/", views.person_reset_second_factor, name="person-reset-second-factor"),
     path("teams/", team_views.team_list, name="team-list"),
     path("teams/create/", team_views.team_create, name="team-create"),
     path("teams/<uuid:team_id>/", team_views.team_detail, name="team-detail"),

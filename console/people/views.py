@@ -122,3 +122,17 @@ def person_revoke_tokens(request: HttpRequest, person_id: UUID) -> HttpResponse:
     )
     messages.success(request, text % {"count": count, "name": person.username})
     return redirect(request, reverse("people-list"))
+
+
+@require_POST
+def person_reset_second_factor(request: HttpRequest, person_id: UUID) -> HttpResponse:
+    """Let somebody in with the password alone, who has lost app, keys and recovery codes."""
+    user = person_of(request)
+    person = access_person(user, person_id, "person.reset_second_factor")
+    if services.reset_second_factor(actor=user, person=person, origin=origin_of(request)):
+        messages.success(
+            request, _("The second factor of %(name)s is reset. Every session has ended.") % {"name": person.username}
+        )
+    else:
+        messages.info(request, _("%(name)s has no second factor.") % {"name": person.username})
+    return redirect(request, reverse("people-list"))

@@ -12,8 +12,9 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
+from console.accounts import confirmation
 from console.accounts.models import User
-from console.rbac.policy import allowed, allowed_somewhere
+from console.rbac.policy import DANGEROUS, allowed, allowed_somewhere
 
 
 class NamedHost(Protocol):
@@ -55,12 +56,15 @@ def check(
 ) -> None:
     """Let ``user`` do ``action`` to what the team owns (without one, to what nobody owns), or raise ``Refused``.
 
+    A dangerous act asks for a recent proof that it is them as well, and raises ``Unconfirmed`` without one.
     The middleware of ``console.audit`` writes the audit row for pages; sockets and workers, which have no middleware,
     call ``console.audit.services.record_refusal`` themselves.
     """
     if not allowed(user, action, team_id=team_id):
         message = _words(user, action)
         raise Refused(action, message=message, host=host, object_id=object_id, object_name=object_name)
+    if action in DANGEROUS:
+        confirmation.require(user, action, host=host, object_id=object_id, object_name=object_name)
 
 
 def check_somewhere(user: User, action: str) -> None:

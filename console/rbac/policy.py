@@ -91,6 +91,7 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "person.suspend": Level.OWN,
     "person.restore": Level.OWN,
     "person.revoke_tokens": Level.OWN,
+    "person.reset_second_factor": Level.OWN,
     "team.create": Level.OWN,
     "team.rename": Level.OWN,
     "team.remove": Level.OWN,
@@ -113,6 +114,24 @@ IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("
     "team.revoke_invitation",
     "team.leave",
 }
+
+#: Acts for which people must have signed in, or proved again who they are, within the last 15 minutes.
+#: ``rbac.access.check`` asks, for the form as well as when it is sent.
+DANGEROUS: Final = frozenset(
+    {
+        "container.assign",
+        "container.reveal",
+        "host.add",
+        "host.edit",
+        "host.remove",
+        "person.change_role",
+        "person.invite",
+        "person.reset_second_factor",
+        "person.restore",
+        "person.suspend",
+        "team.grant_host",
+    }
+)
 
 _EVERYWHERE: Final = {Role.ADMIN.value: Level.OWN, Role.AUDITOR.value: Level.LOGS}
 _IN_TEAM: Final = {

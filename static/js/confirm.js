@@ -3,9 +3,13 @@
 import { element } from "./elements.js";
 import { icon } from "./icons.js";
 import { swapped } from "./swaps.js";
+import { toast } from "./toast.js";
 
 const confirmed = new WeakSet();
 const answers = new WeakMap();
+const submitters = new WeakMap();
+// What was not done because the console asks first who it is.
+let held = null;
 
 function dialogFrame(attributes, ...children) {
   const close = element(
@@ -129,6 +133,7 @@ function onClick(event) {
 
 function onSubmit(event) {
   const form = event.target;
+  submitters.set(form, event.submitter);
   const source = [event.submitter, form].find((candidate) => candidate?.hasAttribute("data-confirm"));
   if (!source || confirmed.delete(form)) {
     return;
@@ -159,13 +164,10 @@ function onConfigRequest(event) {
   }
 }
 
-async function openRemote(source) {
-  const body = element("section", { id: "dialog-body" });
+async function openRemote(url, { id = "remote-dialog", size = null, label = "" } = {}) {
+  const body = element("section", { class: "dialog-body" });
   body.append(element("div", { class: "skeleton-lines" }, element("span"), element("span"), element("span")));
-  const dialog = dialogFrame(
-    { id: "remote-dialog", "data-size": source.dataset.dialogSize ?? null, "aria-label": source.textContent.trim() },
-    body,
-  );
+  const dialog = dialogFrame({ id, "data-size": size, "aria-label": label }, body);
   dialog.showModal();
   let failed = false;
   const note = () => {
@@ -173,23 +175,54 @@ async function openRemote(source) {
   };
   body.addEventListener("htmx:responseError", note);
   body.addEventListener("htmx:sendError", note);
-  await htmx.ajax("GET", source.dataset.dialogUrl, { source: body, target: body, swap: "innerHTML" });
+  await htmx.ajax("GET", url, { source: body, target: body, swap: "innerHTML" });
   if (failed) {
     dialog.close();
     return;
   }
-  const title = body.querySelector("[data-dialog-title]");
+  settle(dialog);
+  // Its content may give way to other content: the question who it is, to the form that was asked for.
+  body.addEventListener("htmx:afterSettle", () => settle(dialog));
+  swapped(body);
+}
+
+function settle(dialog) {
+  const title = dialog.querySelector("[data-dialog-title]");
   if (title) {
-    title.id ||= "dialog-title";
+    title.id ||= `${dialog.id}-title`;
     dialog.removeAttribute("aria-label");
     dialog.setAttribute("aria-labelledby", title.id);
   }
-  swapped(body);
-  body.querySelector("[autofocus], input:not([type=hidden]), select, textarea")?.focus();
+  dialog.querySelector("[aria-invalid=true], [autofocus], input:not([type=hidden]), select, textarea")?.focus();
 }
 
 function closeRemote() {
   document.getElementById("remote-dialog")?.close();
+}
+
+// The console asks first who it is. The page stays as it is meanwhile, with all that was typed.
+function onIdentityNeeded(event) {
+  held = { source: event.target, submitter: submitters.get(event.target) };
+  openRemote(event.detail.url, { id: "identity-dialog", label: gettext("Confirm that it is you") });
+}
+
+function onIdentityConfirmed() {
+  document.getElementById("identity-dialog")?.close();
+  const { source, submitter } = held ?? {};
+  held = null;
+  if (!source?.isConnected) {
+    toast({ level: "info", title: gettext("Thank you. Now do it again.") });
+    return;
+  }
+  // It was asked whether to do it already, unless more than a yes was asked for.
+  if (!source.dataset.confirmName && !source.dataset.confirmUrl) {
+    confirmed.add(source);
+  }
+  if (source.matches("form")) {
+    source.requestSubmit(submitter?.isConnected ? submitter : undefined);
+  } else {
+    source.click();
+  }
 }
 
 /** Wire up data-confirm, data-dialog-url, data-dialog and data-dialog-close. */
@@ -212,10 +245,13 @@ export function startDialogs() {
     } else if (source.dataset.dialog) {
       document.getElementById(source.dataset.dialog)?.showModal();
     } else {
-      openRemote(source);
+      const { dialogUrl, dialogSize } = source.dataset;
+      openRemote(dialogUrl, { size: dialogSize ?? null, label: source.textContent.trim() });
     }
   });
   document.addEventListener("dialog:close", closeRemote);
+  document.addEventListener("identity:needed", onIdentityNeeded);
+  document.addEventListener("identity:confirmed", onIdentityConfirmed);
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id === "main") {
       closeRemote();

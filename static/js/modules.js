@@ -13,6 +13,7 @@ const MODULES = {
   "container-list": () => import("./container-list.js"),
   moments: () => import("./moments.js"),
   "json-tree": () => import("./json-tree.js"),
+  "security-key": () => import("./security-key.js"),
 };
 
 const mounted = new Map();
