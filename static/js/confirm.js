@@ -206,6 +206,14 @@ function onIdentityNeeded(event) {
   openRemote(event.detail.url, { id: "identity-dialog", label: gettext("Confirm that it is you") });
 }
 
+// Being asked is no failure.
+function onBeforeSwap(event) {
+  if (event.detail.xhr.getResponseHeader("HX-Trigger")?.includes("identity:needed")) {
+    event.detail.shouldSwap = false;
+    event.detail.isError = false;
+  }
+}
+
 function onIdentityConfirmed() {
   document.getElementById("identity-dialog")?.close();
   const { source, submitter } = held ?? {};
@@ -250,6 +258,7 @@ export function startDialogs() {
     }
   });
   document.addEventListener("dialog:close", closeRemote);
+  document.addEventListener("htmx:beforeSwap", onBeforeSwap);
   document.addEventListener("identity:needed", onIdentityNeeded);
   document.addEventListener("identity:confirmed", onIdentityConfirmed);
   document.addEventListener("htmx:afterSettle", (event) => {

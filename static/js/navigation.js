@@ -117,9 +117,6 @@ export function readProblem(text, type = "") {
 }
 
 function showFailure(xhr) {
-  if (xhr.getResponseHeader("HX-Trigger")?.includes("identity:needed")) {
-    return; // the question has opened instead
-  }
   const problem = readProblem(xhr.responseText ?? "", xhr.getResponseHeader("Content-Type") ?? "");
   toast({
     level: "error",

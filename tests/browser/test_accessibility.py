@@ -114,6 +114,9 @@ def test_pages_of_the_console_have_no_barriers(box: str, signed_in: Callable[...
         "/people/teams/create/",
         f"/audit/?q={NAME}",
         "/settings/",
+        "/settings/confirm/",
+        "/settings/second-factor/",
+        "/settings/second-factor/app/",
         "/containers/create/",
     ):
         page.goto(path)
