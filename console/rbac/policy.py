@@ -129,6 +129,7 @@ DANGEROUS: Final = frozenset(
         "person.reset_second_factor",
         "person.restore",
         "person.suspend",
+        "policy.edit",
         "team.grant_host",
     }
 )

@@ -41,6 +41,7 @@ ACTS = {
     "person.reset_second_factor": Act("/people/{person}/reset-second-factor/"),
     "person.restore": Act("/people/{person}/restore/"),
     "person.suspend": Act("/people/{person}/suspend/"),
+    "policy.edit": Act("/people/teams/{team}/policy/edit/", {"submit": "save"}, has_form=True),
     "team.grant_host": Act("/people/teams/{team}/hosts/grant/", {"host": "{host}"}, has_form=True),
     "password.change": Act(
         "/settings/password/",
