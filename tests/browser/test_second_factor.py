@@ -146,7 +146,7 @@ def test_a_security_key_guards_the_sign_in(person: Page, console: Console) -> No
     page.get_by_role("button", name="Add this key").click()
     expect(page.locator(".recovery-codes li")).to_have_count(10)
     page.get_by_role("link", name="I have kept them").click()
-    expect(page.get_by_text("blue key")).to_be_visible()
+    expect(page.get_by_text("blue key", exact=True)).to_be_visible()
     assert find_barriers(page, "the second factor") == []
 
     page.get_by_role("link", name="Add a key").click()
