@@ -18,6 +18,8 @@ from csp.constants import NONCE, NONE, SELF, UNSAFE_INLINE
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from console import sign_in
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -56,6 +58,7 @@ class Environment:
     debug: bool
     log_format: str
     require_second_factor: str
+    sign_in_file: str
     faults: str
 
     @classmethod
@@ -83,6 +86,7 @@ class Environment:
             debug=_boolean("PILOTHOUSE_DEBUG", default=False),
             log_format=log_format,
             require_second_factor=require_second_factor,
+            sign_in_file=os.environ.get("PILOTHOUSE_SIGN_IN_FILE", ""),
             faults=os.environ.get("PILOTHOUSE_FAULTS", ""),
         )
 
@@ -166,6 +170,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
     "allauth.usersessions",
     "django_structlog",
     "console.lib",
@@ -277,7 +282,15 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key", "api_token": "30/m/ip"}
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "api_token": "30/m/ip",
+    "single_sign_on": "60/m/ip",
+}
+#: The ways to sign in that are not passwords of ours.
+SIGN_IN = sign_in.read(Path(ENVIRONMENT.sign_in_file).resolve()) if ENVIRONMENT.sign_in_file else sign_in.SignIn()
+SOCIALACCOUNT_ADAPTER = "console.accounts.oidc.ProviderRequests"
 ALLAUTH_TRUSTED_PROXY_COUNT = 0
 MFA_ADAPTER = "console.accounts.adapter.SecondFactorAdapter"
 MFA_RECOVERY_CODE_DIGITS = 10

@@ -131,19 +131,14 @@ class NewPersonForm(_NewPassword):
         return User(username=self.cleaned_data.get("username", ""))
 
 
-class PasswordForm(_NewPassword):
-    """A new password for somebody who knows the present one."""
+class ConfirmForm(forms.Form):
+    """The present password, before something that a borrowed session must not do."""
 
     current = _password_field(_("Present password"), autocomplete="current-password")
-    field_order = ("current", "password", "password_again")
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
-
-    def person(self) -> User:
-        """The one who is signed in."""
-        return self.user
 
     def clean_current(self) -> str:
         """Check the present password."""
@@ -151,6 +146,16 @@ class PasswordForm(_NewPassword):
         if not self.user.check_password(current):
             raise ValidationError(_("This is not your present password."))
         return current
+
+
+class PasswordForm(ConfirmForm, _NewPassword):
+    """A new password for somebody who knows the present one."""
+
+    field_order = ("current", "password", "password_again")
+
+    def person(self) -> User:
+        """The one who is signed in."""
+        return self.user
 
 
 class ProfileForm(_UserForm):

@@ -30,6 +30,8 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 OPEN = frozenset(
     {
         "account_login",
+        "oidc-start",
+        "oidc-callback",
         "first-admin",
         "second-step",
         "second-step-key",

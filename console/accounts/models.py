@@ -26,6 +26,13 @@ class Role(models.TextChoices):
     USER = "user", _("User")
 
 
+class Source(models.TextChoices):
+    """What told us of a right that nobody of the house gave."""
+
+    OIDC = "oidc", _("Single sign-on")
+    LDAP = "ldap", _("Directory")
+
+
 class Theme(models.TextChoices):
     """How the pages are coloured."""
 
@@ -61,6 +68,8 @@ class User(AbstractBaseUser):
     name = models.CharField(_("name"), max_length=120, blank=True)
     email = models.EmailField(_("e-mail"), blank=True)
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.USER)
+    #: Whose groups gave the role; empty when a person did, and then groups leave it alone.
+    role_source = models.CharField(max_length=10, choices=Source.choices, blank=True, default="", editable=False)
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(_("joined"), auto_now_add=True)
     theme = models.CharField(_("theme"), max_length=10, choices=Theme.choices, default=Theme.SYSTEM)
@@ -170,6 +179,8 @@ class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")
     person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(_("role"), max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER)
+    #: Whose groups put the person there; empty when a person did, and then groups leave it alone.
+    source = models.CharField(max_length=10, choices=Source.choices, blank=True, default="", editable=False)
     joined_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -177,6 +188,29 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} in {self.team_id}"
+
+
+class GroupMapping(models.Model):
+    """People of a group somewhere else are in a team here."""
+
+    source = models.CharField(max_length=10, choices=Source.choices)
+    group = models.CharField(max_length=255)
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="group_mappings")
+    role = models.CharField(_("role in the team"), max_length=10, choices=TeamRole.choices, default=TeamRole.MEMBER)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["source", "group", "team__name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["source", "group", "team"],
+                name="one_mapping_per_group_and_team",
+                violation_error_message=_("This group leads to this team already."),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.group} in {self.team_id}"
 
 
 class Invitation(models.Model):

@@ -10,9 +10,12 @@ ACCOUNT_ACTIONS = frozenset(
     {
         "account.accept_invitation",
         "account.confirm",
+        "account.create",
         "account.create_first_admin",
         "account.sign_in",
         "account.sign_out",
+        "connection.add",
+        "connection.remove",
         "password.change",
         "profile.edit",
         "second_factor.add_app",
@@ -32,3 +35,7 @@ ACCOUNT_ACTIONS = frozenset(
 #: Somebody did something with an account. Sent within the transaction of the change, so a receiver that fails undoes
 #: it. Keywords: action, outcome, actor (User or None), object_id, object_name, origin, details.
 account_acted = Signal()
+
+#: A provider told in which groups somebody is, by the sign-in at hand. Sent within its transaction. Keywords: person,
+#: source, groups, origin.
+groups_told = Signal()

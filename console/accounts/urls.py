@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from console.accounts import proof_views, views
+from console.accounts import connection_views, proof_views, views
 
 urlpatterns = [
     path("", views.settings_page, name="settings"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("sessions/end-others/", views.session_end_others, name="session-end-others"),
     path("tokens/create/", views.token_create, name="token-create"),
     path("tokens/<uuid:token_id>/revoke/", views.token_revoke, name="token-revoke"),
+    path("connections/add/", connection_views.connection_add, name="connection-add"),
+    path("connections/<int:connection_id>/remove/", connection_views.connection_remove, name="connection-remove"),
     path("theme/", views.preference_theme, name="preference-theme"),
     path("language/", views.preference_language, name="preference-language"),
 ]

@@ -25,7 +25,16 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.accounts import confirmation, second_factor, services, sessions, tokens
-from console.accounts.forms import NewPersonForm, PasswordForm, ProfileForm, SignInForm, TokenForm, check_credentials
+from console.accounts.forms import (
+    ConfirmForm,
+    NewPersonForm,
+    PasswordForm,
+    ProfileForm,
+    SignInForm,
+    TokenForm,
+    check_credentials,
+)
+from console.accounts.identities import list_connections
 from console.accounts.models import ApiToken, Theme, User
 from console.accounts.pages import person_of
 from console.lib.context import THEME_COOKIE
@@ -40,6 +49,10 @@ class SignIn(LoginView):  # type: ignore[misc]
 
     form_class = SignInForm
     http_method_names = ["get", "head", "post"]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Offer the provider, if there is one."""
+        return cast("dict[str, Any]", super().get_context_data(oidc=settings.SIGN_IN.oidc, **kwargs))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the bounds, then sign in."""
@@ -102,12 +115,13 @@ def _spent(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _settings_page(
+def show_settings(
     request: HttpRequest,
     *,
     profile: ProfileForm | None = None,
     password: PasswordForm | None = None,
     token: TokenForm | None = None,
+    confirm: ConfirmForm | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HttpResponse:
     user = person_of(request)
@@ -120,6 +134,9 @@ def _settings_page(
             "token_form": token or TokenForm(user=user),
             "token_examples": _token_examples(),
             "tokens": tokens.list_tokens(user),
+            "confirm_form": confirm or ConfirmForm(user=user, prefix="confirm"),
+            "connections": list_connections(user),
+            "oidc": settings.SIGN_IN.oidc,
             "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
             "second_factor": second_factor.second_factor_of(user),
             "themes": Theme.choices,
@@ -132,7 +149,7 @@ def _settings_page(
 @require_GET
 def settings_page(request: HttpRequest) -> HttpResponse:
     """Show a person's own settings."""
-    return _settings_page(request)
+    return show_settings(request)
 
 
 @require_POST
@@ -142,7 +159,7 @@ def profile_edit(request: HttpRequest) -> HttpResponse:
     # A copy: a form that fails must not rename the person in the page around it.
     form = ProfileForm(request.POST, instance=User.objects.get(pk=user.pk))
     if not form.is_valid():
-        return _settings_page(request, profile=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return show_settings(request, profile=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     services.edit_profile(
         actor=user,
         name=form.cleaned_data["name"],
@@ -158,6 +175,8 @@ def profile_edit(request: HttpRequest) -> HttpResponse:
 def password_change(request: HttpRequest) -> HttpResponse:
     """Change the password; every other session and every API token ends."""
     user = person_of(request)
+    if not user.has_usable_password():
+        raise BadInput(_("You have no password here: you sign in with one that is kept elsewhere."))
     check_credentials(request.POST, "current", "password", "password_again")
     if second_factor.is_set_up(user):
         # Without one, the present password in this form is the proof.
@@ -165,9 +184,9 @@ def password_change(request: HttpRequest) -> HttpResponse:
     form = PasswordForm(request.POST, user=user)
     if not ratelimit.consume(request, action="change_password", user=user):
         form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
-        return _settings_page(request, password=form, status=HTTPStatus.TOO_MANY_REQUESTS)
+        return show_settings(request, password=form, status=HTTPStatus.TOO_MANY_REQUESTS)
     if not form.is_valid():
-        return _settings_page(request, password=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return show_settings(request, password=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     services.change_password(actor=user, password=form.cleaned_data["password"], origin=origin_of(request))
     # This browser stays signed in, under a new key: whoever had the old one does not.
     update_session_auth_hash(request, user)
@@ -205,7 +224,7 @@ def token_create(request: HttpRequest) -> HttpResponse:
     user = person_of(request)
     form = TokenForm(request.POST, user=user)
     if not form.is_valid():
-        return _settings_page(request, token=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return show_settings(request, token=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     issued = tokens.create_token(actor=user, origin=origin_of(request), **form.wanted)
     return render(request, "settings/token_created.html", {"issued": issued, "token_examples": _token_examples()})
 

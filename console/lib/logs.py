@@ -27,10 +27,12 @@ _SECRET_NAME = re.compile(
     r"pass(word|wd|phrase)?$|secret|token|authorization|cookie|credential|api_?key|private_?key|csrf|_pem$",
     re.IGNORECASE,
 )
-#: What must not be seen even inside other text: one-time links, API tokens, and passwords within an address.
+#: What must not be seen even inside other text: one-time links, API tokens, what a provider sends back, and passwords
+#: within an address.
 _SECRET_TEXT = (
     (TOKEN_IN_TEXT, r"\1***"),
     (re.compile(r"(/(?:first-admin|invitations)/)[^/\s?#\"']+"), r"\1***"),
+    (re.compile(r"([?&](?:code|state)=)[^&\s\"']+"), r"\1***"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), r"\1***@"),
 )
 MASK = "***"

@@ -90,6 +90,13 @@ _PAGES: Final = (
         words="users roles invitations suspend",
     ),
     _Place(name="team-list", label=gettext_lazy("Teams"), icon="users", action="team.view", words="people members"),
+    _Place(
+        name="group-list",
+        label=gettext_lazy("Groups from single sign-on"),
+        icon="users",
+        action="group.view",
+        words="oidc ldap sso mapping directory",
+    ),
     _Place(name="audit-list", label=gettext_lazy("Audit"), icon="scroll-text", action="audit.view", words="who log"),
     _Place(
         name="settings", label=gettext_lazy("Settings"), icon="settings", action="", words="password theme language"

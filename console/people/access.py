@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 
-from console.accounts.models import Invitation, Membership, Role, Team, User
+from console.accounts.models import GroupMapping, Invitation, Membership, Role, Team, User
 from console.rbac.access import check, check_somewhere
 from console.rbac.models import HostGrant
 from console.rbac.policy import Level, allowed, rights_of
@@ -82,6 +82,22 @@ def access_grant(user: User, team_id: UUID, host_id: UUID, action: str) -> HostG
     if grant is None:
         raise Http404
     return grant
+
+
+def access_mappings(user: User) -> QuerySet[GroupMapping]:
+    """Return which groups lead to which teams. Raises ``Refused``."""
+    check(user, "group.view")
+    return GroupMapping.objects.select_related("team")
+
+
+def access_mapping(user: User, mapping_id: int, action: str) -> GroupMapping:
+    """Return a group's way into a team for ``user`` to do ``action`` to. Raises ``Http404`` or ``Refused``."""
+    found = GroupMapping.objects.select_related("team").filter(pk=mapping_id) if allowed(user, "group.view") else None
+    mapping = found.first() if found is not None else None
+    if mapping is None:
+        raise Http404
+    check(user, action, object_id=str(mapping.team_id), object_name=mapping.team.name)
+    return mapping
 
 
 def access_invitation(user: User, invitation_id: UUID) -> Invitation:

@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts.models import Role, Team, TeamRole
+from console.accounts.models import GroupMapping, Role, Source, Team, TeamRole
 from console.hosts.models import Host
 from console.policies.forms import QuotaForm
 
@@ -81,6 +81,37 @@ class TeamRoleForm(forms.Form):
     """What somebody becomes in a team."""
 
     role = forms.ChoiceField(choices=TeamRole.choices)
+
+
+class GroupForm(forms.Form):
+    """A group somewhere else that leads to a team."""
+
+    source = forms.ChoiceField(label=_("Where the group is"), choices=Source.choices)
+    group = forms.CharField(
+        label=_("Group"),
+        max_length=255,
+        help_text=_("Exactly as single sign-on names it. In a directory, its whole distinguished name."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    team = _TeamChoice(label=_("Team"), queryset=Team.objects.all(), empty_label=None)
+    role = forms.ChoiceField(
+        label=_("Role in the team"),
+        choices=TeamRole.choices,
+        initial=TeamRole.MEMBER,
+        help_text=_("Of two groups that lead to one team, the one that grants more counts."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a group that leads to the team already."""
+        cleaned = super().clean() or {}
+        found = {name: cleaned[name] for name in ("source", "group", "team") if name in cleaned}
+        if len(found) == 3 and GroupMapping.objects.filter(**found).exists():
+            self.say_taken()
+        return cleaned
+
+    def say_taken(self) -> None:
+        """Say that the group leads to the team already."""
+        self.add_error("group", ValidationError(_("This group leads to this team already."), code="taken"))
 
 
 class TeamForm(forms.Form):

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.translation import ngettext
 
-from console.accounts.models import ApiToken, Invitation, Membership, Team, User
+from console.accounts.models import ApiToken, Invitation, Membership, Role, Source, Team, User
 from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
@@ -100,6 +101,16 @@ def open_invitations(user: User, *, team: Team | None = None) -> list[Invitation
     """Return the invitations that somebody could use now and ``user`` may know of, newest first."""
     found = visible_invitations(user).filter(is_open()).select_related("team", "invited_by")
     return list(found.filter(team=team) if team else found)
+
+
+def roles_by_group() -> list[tuple[str, list[str]]]:
+    """Return the roles in the console that groups give, and the groups of each; those that none gives are left out."""
+    sources = [settings.SIGN_IN.roles_of(source) for source in Source.values]
+    found = [
+        (Role.ADMIN.label, sorted(frozenset().union(*(roles.admin_groups for roles in sources)))),
+        (Role.AUDITOR.label, sorted(frozenset().union(*(roles.auditor_groups for roles in sources)))),
+    ]
+    return [(str(label), groups) for label, groups in found if groups]
 
 
 def team_rows(teams: QuerySet[Team]) -> QuerySet[Team, Any]:

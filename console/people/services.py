@@ -53,17 +53,21 @@ def _keep_an_admin(action: str, person: User) -> None:
         raise LastAdmin(action, person)
 
 
-def change_console_role(*, actor: User, person: User, role: str, origin: Origin) -> None:
-    """Make ``person`` an admin, an auditor or a plain user. Raises ``LastAdmin``."""
+def change_console_role(*, actor: User | None, person: User, role: str, origin: Origin, source: str = "") -> None:
+    """Make ``person`` an admin, an auditor or a plain user. Raises ``LastAdmin``.
+
+    Without an actor it is ``source`` whose groups say so; what they give, they may take.
+    """
     with transaction.atomic():
         if role != Role.ADMIN:
             _keep_an_admin("person.change_role", person)
         before = User.objects.select_for_update().values_list("role", flat=True).get(pk=person.pk)
+        User.objects.filter(pk=person.pk).update(role=role, role_source=source if role != Role.USER else "")
         if before == role:
             return
-        User.objects.filter(pk=person.pk).update(role=role)
         record(
             actor=actor,
+            component=source,
             action="person.change_role",
             outcome=Outcome.SUCCEEDED,
             object_id=str(person.pk),

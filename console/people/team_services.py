@@ -55,18 +55,20 @@ class TeamInUse(RuledOut):
         )
 
 
-def _record(
+def record_act(
     action: str,
     team: Team,
     *,
-    actor: User,
+    actor: User | None,
     origin: Origin,
     host: Host | None = None,
     details: dict[str, Any] | None = None,
+    component: str = "",
 ) -> None:
     """Put an act on a team on record, and let open pages know."""
     record(
         actor=actor,
+        component=component,
         action=action,
         outcome=Outcome.SUCCEEDED,
         host=host,
@@ -83,7 +85,7 @@ def create_team(*, actor: User, name: str, origin: Origin) -> Team:
     team = Team(name=name)
     with transaction.atomic():
         _save(team, force_insert=True)
-        _record("team.create", team, actor=actor, origin=origin)
+        record_act("team.create", team, actor=actor, origin=origin)
     return team
 
 
@@ -95,7 +97,7 @@ def rename_team(*, actor: User, team: Team, name: str, origin: Origin) -> None:
     with transaction.atomic():
         team.name = name
         _save(team, update_fields=["name"])
-        _record("team.rename", team, actor=actor, origin=origin, details={"before": before})
+        record_act("team.rename", team, actor=actor, origin=origin, details={"before": before})
 
 
 def _save(team: Team, **options: Any) -> None:
@@ -125,7 +127,7 @@ def remove_team(*, actor: User, team: Team, origin: Origin) -> None:
                 next_step=_("Wait until it has ended, or cancel it on the Activity page."),
             )
         people = [str(person) for person in team.people.order_by("username")]
-        _record("team.remove", team, actor=actor, origin=origin, details={"people": people})
+        record_act("team.remove", team, actor=actor, origin=origin, details={"people": people})
         team.delete()
 
 
@@ -158,9 +160,10 @@ def change_member_role(*, actor: User, membership: Membership, role: str, origin
     with transaction.atomic():
         if role != TeamRole.OWNER:
             _keep_an_owner("team.change_role", membership, actor=actor)
-        if not Membership.objects.filter(pk=membership.pk).exclude(role=role).update(role=role):
+        # What a person decided, groups leave alone from now on.
+        if not Membership.objects.filter(pk=membership.pk).exclude(role=role).update(role=role, source=""):
             return
-        _record(
+        record_act(
             "team.change_role",
             membership.team,
             actor=actor,
@@ -186,7 +189,7 @@ def _end(membership: Membership, action: str, *, actor: User, origin: Origin) ->
         if not Membership.objects.filter(pk=membership.pk).delete()[0]:
             return
         details = {"person": membership.person.username, "role": membership.role}
-        _record(action, membership.team, actor=actor, origin=origin, details=details)
+        record_act(action, membership.team, actor=actor, origin=origin, details=details)
         recheck(membership.person_id)
 
 
@@ -195,7 +198,7 @@ def grant_host(*, actor: User, team: Team, host: Host, origin: Origin, quota: Ma
     with transaction.atomic():
         _grant, is_new = HostGrant.objects.get_or_create(team=team, host=host, defaults=dict(quota or {}))
         if is_new:
-            _record("team.grant_host", team, actor=actor, origin=origin, host=host, details=dict(quota or {}))
+            record_act("team.grant_host", team, actor=actor, origin=origin, host=host, details=dict(quota or {}))
 
 
 def edit_quota(*, actor: User, grant: HostGrant, quota: Mapping[str, Any], origin: Origin) -> None:
@@ -210,11 +213,11 @@ def edit_quota(*, actor: User, grant: HostGrant, quota: Mapping[str, Any], origi
         if not changed:
             return
         HostGrant.objects.filter(pk=grant.pk).update(**quota)
-        _record("team.edit_quota", grant.team, actor=actor, origin=origin, host=grant.host, details=changed)
+        record_act("team.edit_quota", grant.team, actor=actor, origin=origin, host=grant.host, details=changed)
 
 
 def revoke_host(*, actor: User, team: Team, host: Host, origin: Origin) -> None:
     """Let a team work on a host no longer; what it owns there stays its own."""
     with transaction.atomic():
         if HostGrant.objects.filter(team=team, host=host).delete()[0]:
-            _record("team.revoke_host", team, actor=actor, origin=origin, host=host)
+            record_act("team.revoke_host", team, actor=actor, origin=origin, host=host)

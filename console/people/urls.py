@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from console.people import team_views, views
+from console.people import group_views, team_views, views
 
 urlpatterns = [
     path("", views.people_list, name="people-list"),
@@ -15,6 +15,9 @@ urlpatterns = [
     path("<uuid:person_id>/restore/", views.person_restore, name="person-restore"),
     path("<uuid:person_id>/tokens/revoke/", views.person_revoke_tokens, name="person-revoke-tokens"),
     path("<uuid:person_id>/reset-second-factor/", views.person_reset_second_factor, name="person-reset-second-factor"),
+    path("groups/", group_views.group_list, name="group-list"),
+    path("groups/map/", group_views.group_map, name="group-map"),
+    path("groups/<int:mapping_id>/unmap/", group_views.group_unmap, name="group-unmap"),
     path("teams/", team_views.team_list, name="team-list"),
     path("teams/create/", team_views.team_create, name="team-create"),
     path("teams/<uuid:team_id>/", team_views.team_detail, name="team-detail"),

@@ -92,7 +92,12 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
     "person.restore": Level.OWN,
     "person.revoke_tokens": Level.OWN,
     "person.reset_second_factor": Level.OWN,
+    "group.view": Level.VIEW,
+    "group.map": Level.OWN,
+    "group.unmap": Level.OWN,
     "team.create": Level.OWN,
+    #: Done by groups from single sign-on; people are invited.
+    "team.add_member": Level.OWN,
     "team.rename": Level.OWN,
     "team.remove": Level.OWN,
     "team.grant_host": Level.OWN,
@@ -113,6 +118,9 @@ IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("
     "team.remove_member",
     "team.revoke_invitation",
     "team.leave",
+    # Puts people into teams, like an invitation.
+    "group.map",
+    "group.unmap",
 }
 
 #: Acts for which people must have signed in, or proved again who they are, within the last 15 minutes.

@@ -59,6 +59,7 @@ def test_secrets_inside_text_are_masked(log_format: str) -> None:
         ours(
             request="GET /accounts/first-admin/s3cr3t-token/?next=/",
             joined="POST /invitations/s3cr3t-token/",
+            returned="GET /accounts/oidc/callback/?state=s3cr3t-state&code=s3cr3t-code",
             broker="redis://:hunter2@127.0.0.1:6379/0",
         ),
     )
