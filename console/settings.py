@@ -265,8 +265,12 @@ CELERY_BROKER_URL = _celery_redis_url
 
 # People
 
-# One is enough: allauth's is Django's own with names in any case; a second would hash each wrong password again.
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+# Of those with our passwords one is enough: allauth's is Django's own with names in any case.
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    # For those whose password is kept in a directory, when there is one.
+    "console.accounts.backends.DirectoryBackend",
+]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

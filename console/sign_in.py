@@ -6,8 +6,11 @@ none itself.
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
+import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,20 +48,53 @@ class OidcSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LdapSettings:
+    """A directory whose people sign in here with the password they have there."""
+
+    url: str
+    #: Below which entry people are.
+    base: str
+    start_tls: bool = False
+    ca_file: Path | None = None
+    #: As whom people are looked for; empty for a directory that lets anybody look.
+    bind_dn: str = ""
+    bind_password: str = field(default="", repr=False)
+    #: What people call it.
+    name: str = "the directory"
+    filter: str = "(uid={name})"
+    #: What stays when somebody is renamed or moved.
+    id_attribute: str = "entryUUID"
+    username_attribute: str = "uid"
+    name_attribute: str = "cn"
+    email_attribute: str = "mail"
+    groups_attribute: str = "memberOf"
+    #: Below which entry groups are looked for; empty where people's own entries name theirs.
+    group_base: str = ""
+    group_filter: str = "(member={dn})"
+    roles: Roles = Roles()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """Every way to sign in that is not a password of ours."""
 
     oidc: OidcSettings | None = None
+    ldap: LdapSettings | None = None
 
     @property
     def is_configured(self) -> bool:
         """Whether there is any."""
-        return self.oidc is not None
+        return self.oidc is not None or self.ldap is not None
 
     def roles_of(self, source: str) -> Roles:
         """Which groups of a source give a role in the console."""
-        provider = {"oidc": self.oidc}.get(source)
+        provider = {"oidc": self.oidc, "ldap": self.ldap}.get(source)
         return provider.roles if provider else Roles()
+
+
+def normal_dn(name: str) -> str:
+    """Return the name of an entry so that two writings of it compare; spaces that are part of a value stay."""
+    return re.sub(r"\s*(?<!\\)([,=+])\s*", r"\1", name.strip()).casefold()
 
 
 def is_loopback(host: str) -> bool:
@@ -91,9 +127,9 @@ def read(path: Path) -> SignIn:
     except ValueError as cause:
         raise ImproperlyConfigured(f"{path} is not TOML: {cause}.") from cause
     top = _Table(values, path=path, name="")
-    oidc = top.table("oidc")
+    oidc, ldap = top.table("oidc"), top.table("ldap")
     top.end()
-    return SignIn(oidc=_oidc(oidc) if oidc else None)
+    return SignIn(oidc=_oidc(oidc) if oidc else None, ldap=_ldap(ldap) if ldap else None)
 
 
 def _oidc(table: _Table) -> OidcSettings:
@@ -118,10 +154,65 @@ def _oidc(table: _Table) -> OidcSettings:
     return found
 
 
-def _roles(table: _Table) -> Roles:
+def _ldap(table: _Table) -> LdapSettings:
+    url, start_tls = table.text("url"), table.boolean("start_tls", default=False)
+    host = _ldap_host(url)
+    if not host:
+        raise table.wrong("url", "write the server's address, as in ldaps://ldap.example.com")
+    if url.startswith("ldap:") and not start_tls and not is_loopback(host):
+        raise table.wrong("url", "passwords would be sent in the open; write ldaps://, or set start_tls = true")
+    if url.startswith("ldaps:") and start_tls:
+        raise table.wrong("start_tls", "ldaps:// is encrypted from the start; write ldap://, or leave start_tls out")
+    found = LdapSettings(
+        url=url,
+        start_tls=start_tls,
+        base=table.text("base"),
+        ca_file=table.file("ca_file"),
+        bind_dn=table.optional("bind_dn"),
+        bind_password=table.secret("bind_password_file"),
+        name=table.text("name", default="the directory"),
+        filter=table.text("filter", default="(uid={name})"),
+        id_attribute=table.text("id_attribute", default="entryUUID"),
+        username_attribute=table.text("username_attribute", default="uid"),
+        name_attribute=table.text("name_attribute", default="cn"),
+        email_attribute=table.text("email_attribute", default="mail"),
+        groups_attribute=table.text("groups_attribute", default="memberOf"),
+        group_base=table.optional("group_base"),
+        group_filter=table.text("group_filter", default="(member={dn})"),
+        roles=_roles(table, normal=normal_dn),
+    )
+    # A name without a password binds as nobody, a password without a name as nobody too.
+    if bool(found.bind_dn) != bool(found.bind_password):
+        raise table.wrong("bind_dn", "write it together with bind_password_file, or neither")
+    for key, text, mark in (("filter", found.filter, "{name}"), ("group_filter", found.group_filter, "{dn}")):
+        if mark not in text or not text.startswith("(") or not text.endswith(")"):
+            raise table.wrong(key, f"write a filter in brackets that holds {mark}")
+    table.end()
+    if importlib.util.find_spec("ldap") is None:
+        raise ImproperlyConfigured(
+            "A directory needs python-ldap, which is not installed here: ./pilothouse up installs it, or, with a "
+            "compiler, libldap-dev and libsasl2-dev, pip install --require-hashes -r requirements/ldap.txt."
+        )
+    return found
+
+
+def _ldap_host(url: str) -> str:
+    """Return the machine that an address of a directory names; empty when it is none."""
+    try:
+        parts = urlsplit(url)
+        _port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("ldap", "ldaps") or parts.path.strip("/") or parts.query or parts.username:
+        return ""
+    return parts.hostname or ""
+
+
+def _roles(table: _Table, *, normal: Callable[[str], str] = str) -> Roles:
+    """Take the groups that give roles, each as two writings of one name compare."""
     return Roles(
-        admin_groups=frozenset(table.texts("admin_groups")),
-        auditor_groups=frozenset(table.texts("auditor_groups")),
+        admin_groups=frozenset(map(normal, table.texts("admin_groups"))),
+        auditor_groups=frozenset(map(normal, table.texts("auditor_groups"))),
     )
 
 
@@ -154,6 +245,17 @@ class _Table:
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             raise self.wrong(key, "write one line of text in quotes")
         return value.strip()
+
+    def optional(self, key: str) -> str:
+        """Take a text, if it is there."""
+        return self.text(key) if key in self._values else ""
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """Take true or false."""
+        value = self._values.pop(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "write true or false")
+        return value
 
     def texts(self, key: str, *, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Take a list of texts."""

@@ -14,6 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +80,45 @@ def _python_packages(name: str) -> None:
     if name == "dev":
         # The list for development holds everything of the other one, in the same versions.
         (venv() / "pilothouse-base.stamp").write_text(stamps.digest(files=[lists["base"]]))
+
+
+def directory(sign_in_file: str) -> None:
+    """Install what asks a directory (LDAP), where the file that says how people sign in sets one up.
+
+    Raises :class:`say.Trouble` when the file cannot be read.
+    """
+    if not sign_in_file:
+        return
+    try:
+        is_set_up = "ldap" in tomllib.loads(Path(sign_in_file).read_text())
+    except (OSError, ValueError) as cause:
+        raise say.Trouble(f"PILOTHOUSE_SIGN_IN_FILE names {sign_in_file}, which cannot be read: {cause}.") from cause
+    if is_set_up:
+        with alone():
+            directory_library()
+
+
+def directory_library() -> None:
+    """Install python-ldap, which is built here: no ready one is published for Linux."""
+    requirements = _REQUIREMENTS / "ldap.txt"
+    fingerprint = stamps.digest(files=[requirements])
+    stamp = venv() / "pilothouse-ldap.stamp"
+    if stamps.is_fresh(stamp, fingerprint):
+        return
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    needed = {
+        Path("/usr/include/ldap.h"): "libldap-dev",
+        Path("/usr/include/sasl/sasl.h"): "libsasl2-dev",
+        Path(sysconfig.get_path("include"), "Python.h"): f"{version}-dev",
+    }
+    missing = [package for file, package in needed.items() if not file.exists()]
+    if not system.has("gcc"):
+        missing += ["gcc", "libc6-dev"]
+    if missing:
+        system.install(missing, why="signing in by a directory")
+    with say.step("Preparing what asks a directory"):
+        _pip_install(requirements)
+    stamp.write_text(fingerprint)
 
 
 def _pip_install(requirements: Path) -> None:

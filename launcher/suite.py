@@ -16,6 +16,7 @@ _PROGRAMS = {
     "docker-registry": "docker-registry",
     "chromium": "chromium",
     "redis-server": "redis-server",
+    "slapd": "slapd",
     "msgmerge": "gettext",
     "ip": "iproute2",
     "iptables": "iptables",
@@ -37,6 +38,7 @@ def _install(programs: Mapping[str, str], *, why: str, also: Sequence[str] = ())
 def test(arguments: Sequence[str]) -> int:
     """Run the whole suite on both databases after the checks; with arguments, only what they say."""
     prepare.clone(dev=True)
+    prepare.directory_library()
     _install(_PROGRAMS, why="the test suite", also=[] if postgres.find_binaries() else ["postgresql"])
     pytest = [str(python()), "-m", "pytest"]
     if arguments:

@@ -149,6 +149,7 @@ def up(options: Options) -> int:
     with claim(data_dir, public_url=url):
         system.check_port(options.host, port=options.port)
         prepare.clone(dev=False)
+        prepare.directory(os.environ.get("PILOTHOUSE_SIGN_IN_FILE", ""))
         chosen = engine.choose(data_dir)
         # From here on everything that is written is for us alone.
         os.umask(0o077)

@@ -172,7 +172,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have a process that is about to start end with the one that starts it."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -206,7 +207,8 @@ def _answers(path: Path) -> bool:
     return False
 
 
-def _wait_until(ready: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path, what: str) -> None:
+def wait_until(ready: Callable[[], bool], *, process: subprocess.Popen[bytes], log: Path, what: str) -> None:
+    """Wait until a daemon that was just started is ready. Raises ``EngineTrouble`` with the end of its log."""
     limit = time.monotonic() + START_LIMIT
     while not ready():
         if process.poll() is not None or time.monotonic() > limit:
@@ -253,10 +255,10 @@ class PrivateEngine:
                 stderr=log,
                 env={**os.environ, **self.environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self.processes.append(process)
-        _wait_until(lambda: _answers(self.socket), process=process, log=self.log, what=self.what)
+        wait_until(lambda: _answers(self.socket), process=process, log=self.log, what=self.what)
 
     def import_image(self, tar: bytes, *, reference: str) -> None:
         """Make an image of a root file system. Raises ``EngineTrouble``."""
@@ -614,7 +616,7 @@ def private_registry(directory: Path) -> Iterator[Registry]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     def ready() -> bool:
@@ -623,7 +625,7 @@ def private_registry(directory: Path) -> Iterator[Registry]:
         return False
 
     try:
-        _wait_until(ready, process=process, log=log, what="The private registry")
+        wait_until(ready, process=process, log=log, what="The private registry")
         yield Registry(f"127.0.0.1:{port}")
     finally:
         process.terminate()

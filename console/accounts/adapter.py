@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -12,10 +13,13 @@ from django.utils.crypto import salted_hmac
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts.identities import DirectoryFailed
 from console.accounts.models import User
 from console.accounts.signals import account_acted
 from console.lib import crypto
 from console.lib.origin import origin_of
+
+logger = structlog.get_logger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -49,8 +53,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return ["console.accounts.stages.SecondStep"]
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Return who has these credentials; a suspended person is answered like a wrong password."""
-        user: User | None = super().authenticate(request, **credentials)
+        """Return who has these credentials; a suspended person is answered like a wrong password.
+
+        Raises ``DirectoryFailed``.
+        """
+        try:
+            user: User | None = super().authenticate(request, **credentials)
+        except DirectoryFailed as failed:
+            logger.error("directory_failed", reason=str(failed))
+            self.authentication_failed(request, **credentials)
+            raise
         if user is not None and not user.is_active:
             self.authentication_failed(request, **credentials)
             return None

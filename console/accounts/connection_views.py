@@ -23,12 +23,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts import identities, oidc
-from console.accounts.forms import ConfirmForm, check_credentials
+from console.accounts.backends import prove
+from console.accounts.forms import ConfirmForm, DirectoryForm, check_credentials
+from console.accounts.identities import DirectoryFailed, Proof
 from console.accounts.models import User
 from console.accounts.oidc import Failure, SignInFailed
-from console.accounts.signals import account_acted
 from console.accounts.pages import person_of
-from console.accounts.views import show_settings
+from console.accounts.signals import account_acted
+from console.accounts.views import directory_failed, show_settings
 from console.lib import problems
 from console.lib.origin import origin_of
 from console.sign_in import OidcSettings
@@ -90,7 +92,10 @@ def oidc_callback(request: HttpRequest) -> HttpResponse:
     except SignInFailed as failed:
         return _failed(request, failed, provider=provider)
     if back.connects:
-        return _connect(request, back, provider=provider)
+        if str(getattr(request.user, "pk", "")) != back.connects:
+            stale = SignInFailed(Failure.STALE, "somebody else is signed in than who left")
+            return _failed(request, stale, provider=provider)
+        return _connect(request, back.proof, name=provider.name)
     try:
         person = identities.admit(back.proof, origin=origin_of(request))
     except identities.Suspended:
@@ -113,6 +118,33 @@ def connection_add(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return show_settings(request, confirm=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return _leave(request, provider=provider, connects=str(user.pk))
+
+
+@sensitive_post_parameters("directory-current", "directory-password")
+@require_POST
+def connection_add_directory(request: HttpRequest) -> HttpResponse:
+    """Let somebody sign in by the directory from now on, who proves who they are there and here."""
+    directory = settings.SIGN_IN.ldap
+    if directory is None:
+        raise Http404
+    user = person_of(request)
+    check_credentials(request.POST, "directory-username", "directory-password", "directory-current")
+    form = DirectoryForm(request.POST, user=user, prefix="directory")
+    if not ratelimit.consume(request, action="change_password", user=user):
+        form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
+        return show_settings(request, directory=form, status=HTTPStatus.TOO_MANY_REQUESTS)
+    proof = None
+    if form.is_valid():
+        try:
+            proof = prove(form.cleaned_data["username"], form.cleaned_data["password"])
+        except DirectoryFailed as failed:
+            logger.error("directory_failed", reason=str(failed))
+            return directory_failed(request)
+        if proof is None:
+            form.say_wrong()
+    if proof is None:
+        return show_settings(request, directory=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    return _connect(request, proof, name=directory.name)
 
 
 @require_POST
@@ -150,27 +182,21 @@ def _leave(request: HttpRequest, *, provider: OidcSettings, target: str = "", co
     return render(request, "accounts/leave.html", {"url": url, "name": provider.name})
 
 
-def _connect(request: HttpRequest, back: oidc.Return, *, provider: OidcSettings) -> HttpResponse:
-    user = request.user
-    if not isinstance(user, User) or str(user.pk) != back.connects:
-        return _failed(
-            request, SignInFailed(Failure.STALE, "somebody else is signed in than who left"), provider=provider
-        )
+def _connect(request: HttpRequest, proof: Proof, *, name: str) -> HttpResponse:
     try:
-        identities.connect(actor=user, proof=back.proof, origin=origin_of(request))
+        identities.connect(actor=person_of(request), proof=proof, origin=origin_of(request))
     except identities.ConnectedElsewhere:
         messages.error(
             request,
-            _("Who you are at %(name)s is connected with another account of this console.") % {"name": provider.name},
+            _("Who you are at %(name)s is connected with another account of this console.") % {"name": name},
         )
     except identities.ConnectedAlready:
         messages.error(
             request,
-            _("Your account is connected with somebody else at %(name)s; disconnect that first.")
-            % {"name": provider.name},
+            _("Your account is connected with somebody else at %(name)s; disconnect that first.") % {"name": name},
         )
     else:
-        messages.success(request, _("From now on you can sign in with %(name)s.") % {"name": provider.name})
+        messages.success(request, _("From now on you can sign in with %(name)s.") % {"name": name})
     return redirect("settings")
 
 

@@ -148,6 +148,26 @@ class ConfirmForm(forms.Form):
         return current
 
 
+class DirectoryForm(ConfirmForm):
+    """Who somebody is in the directory; their password here as well."""
+
+    username = forms.CharField(
+        label=_("User name there"),
+        max_length=USERNAME_LENGTH,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    password = _password_field(_("Password there"), autocomplete="off")
+    field_order = ("username", "password", "current")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["current"].label = _("Present password here")
+
+    def say_wrong(self) -> None:
+        """Say that nobody there has this name and this password."""
+        self.add_error("password", _("The user name or the password is not right. Check both and try again."))
+
+
 class PasswordForm(ConfirmForm, _NewPassword):
     """A new password for somebody who knows the present one."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -29,6 +30,10 @@ _EMAIL_LENGTH: Final = 254
 #: More groups than this nobody is in; longer names lead to no team.
 MOST_GROUPS: Final = 2000
 _GROUP_LENGTH: Final = 255
+
+
+class DirectoryFailed(Exception):
+    """The directory does not answer, or not us. The sentence is for the log."""
 
 
 class Suspended(Exception):
@@ -62,8 +67,9 @@ class Connection:
     """A provider by which a person signs in, for their settings."""
 
     id: int
-    source: str
-    provider: str
+    source: Source
+    #: What people call the provider.
+    name: str
     #: What they are called there.
     username: str
 
@@ -162,11 +168,18 @@ def list_connections(person: User) -> list[Connection]:
         Connection(
             id=connection.pk,
             source=_source_of(connection),
-            provider=connection.provider,
+            name=_name_of(connection),
             username=str(connection.extra_data.get("username", "")),
         )
         for connection in SocialAccount.objects.filter(user=person).order_by("pk")
     ]
+
+
+def _name_of(connection: SocialAccount) -> str:
+    oidc, ldap = settings.SIGN_IN.oidc, settings.SIGN_IN.ldap
+    names = {oidc.issuer: oidc.name} if oidc else {}
+    names |= {Source.LDAP.value: ldap.name} if ldap else {}
+    return names.get(connection.provider, str(connection.provider))
 
 
 def _source_of(connection: SocialAccount) -> Source:

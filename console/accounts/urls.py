@@ -18,6 +18,7 @@ urlpatterns = [
     path("tokens/create/", views.token_create, name="token-create"),
     path("tokens/<uuid:token_id>/revoke/", views.token_revoke, name="token-revoke"),
     path("connections/add/", connection_views.connection_add, name="connection-add"),
+    path("connections/add-directory/", connection_views.connection_add_directory, name="connection-add-directory"),
     path("connections/<int:connection_id>/remove/", connection_views.connection_remove, name="connection-remove"),
     path("theme/", views.preference_theme, name="preference-theme"),
     path("language/", views.preference_language, name="preference-language"),

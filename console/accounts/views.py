@@ -27,6 +27,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from console.accounts import confirmation, second_factor, services, sessions, tokens
 from console.accounts.forms import (
     ConfirmForm,
+    DirectoryForm,
     NewPersonForm,
     PasswordForm,
     ProfileForm,
@@ -34,9 +35,10 @@ from console.accounts.forms import (
     TokenForm,
     check_credentials,
 )
-from console.accounts.identities import list_connections
-from console.accounts.models import ApiToken, Theme, User
+from console.accounts.identities import DirectoryFailed, list_connections
+from console.accounts.models import ApiToken, Source, Theme, User
 from console.accounts.pages import person_of
+from console.lib import problems
 from console.lib.context import THEME_COOKIE
 from console.lib.origin import origin_of
 from console.lib.problems import BadInput
@@ -51,13 +53,16 @@ class SignIn(LoginView):  # type: ignore[misc]
     http_method_names = ["get", "head", "post"]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Offer the provider, if there is one."""
-        return cast("dict[str, Any]", super().get_context_data(oidc=settings.SIGN_IN.oidc, **kwargs))
+        """Offer the other ways to sign in."""
+        return cast("dict[str, Any]", super().get_context_data(sign_in=settings.SIGN_IN, **kwargs))
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Check the bounds, then sign in."""
         check_credentials(request.POST, "login", "password")
-        return cast("HttpResponse", super().post(request, *args, **kwargs))
+        try:
+            return cast("HttpResponse", super().post(request, *args, **kwargs))
+        except DirectoryFailed:
+            return directory_failed(request)
 
     def form_invalid(self, form: Form) -> HttpResponse:
         """Show the form again, with a status that programs understand."""
@@ -69,6 +74,20 @@ class SignIn(LoginView):  # type: ignore[misc]
 
 
 sign_in = SignIn.as_view()
+
+
+def directory_failed(request: HttpRequest) -> HttpResponse:
+    """Say that nobody could be asked whether a password is right."""
+    return problems.answer(
+        request,
+        problems.Problem(
+            status=HTTPStatus.BAD_GATEWAY,
+            code="directory_failed",
+            title=_("You are not signed in"),
+            message=_("The directory that would know your password does not answer, or not this console."),
+            next_step=_("Try again in a while. Whoever has a password here can sign in with it meanwhile."),
+        ),
+    )
 
 
 @require_POST
@@ -122,9 +141,13 @@ def show_settings(
     password: PasswordForm | None = None,
     token: TokenForm | None = None,
     confirm: ConfirmForm | None = None,
+    directory: DirectoryForm | None = None,
     status: HTTPStatus = HTTPStatus.OK,
 ) -> HttpResponse:
     user = person_of(request)
+    connections = list_connections(user)
+    # Who has no password here has nothing to prove with that it is them who connects.
+    may_connect = {*Source} - {one.source for one in connections} if user.has_usable_password() else set()
     return render(
         request,
         "settings/settings.html",
@@ -135,8 +158,10 @@ def show_settings(
             "token_examples": _token_examples(),
             "tokens": tokens.list_tokens(user),
             "confirm_form": confirm or ConfirmForm(user=user, prefix="confirm"),
-            "connections": list_connections(user),
-            "oidc": settings.SIGN_IN.oidc,
+            "directory_form": directory or DirectoryForm(user=user, prefix="directory"),
+            "connections": connections,
+            "oidc": settings.SIGN_IN.oidc if Source.OIDC in may_connect else None,
+            "ldap": settings.SIGN_IN.ldap if Source.LDAP in may_connect else None,
             "sessions": sessions.list_sessions(user, current_key=request.session.session_key or ""),
             "second_factor": second_factor.second_factor_of(user),
             "themes": Theme.choices,
@@ -176,7 +201,7 @@ def password_change(request: HttpRequest) -> HttpResponse:
     """Change the password; every other session and every API token ends."""
     user = person_of(request)
     if not user.has_usable_password():
-        raise BadInput(_("You have no password here: you sign in with one that is kept elsewhere."))
+        raise BadInput(_("You have no password here."))
     check_credentials(request.POST, "current", "password", "password_again")
     if second_factor.is_set_up(user):
         # Without one, the present password in this form is the proof.

@@ -18,6 +18,7 @@ from console.lib.origin import Origin
 from console.lib.rechecks import recheck
 from console.people.services import LastAdmin, change_console_role
 from console.people.team_services import record_act
+from console.sign_in import normal_dn
 
 #: Of two groups that lead to one team, the one that grants more counts.
 _RANK: Final = {TeamRole.VIEWER.value: 1, TeamRole.MEMBER.value: 2, TeamRole.OWNER.value: 3}
@@ -72,7 +73,7 @@ def align(person: User, *, source: Source, groups: frozenset[str], origin: Origi
 def _align_teams(person: User, *, source: Source, groups: frozenset[str], origin: Origin) -> None:
     wanted: dict[Team, str] = {}
     for mapping in GroupMapping.objects.filter(source=source).select_related("team"):
-        if mapping.group in groups and _RANK[mapping.role] > _RANK.get(wanted.get(mapping.team, ""), 0):
+        if _compared(mapping) in groups and _RANK[mapping.role] > _RANK.get(wanted.get(mapping.team, ""), 0):
             wanted[mapping.team] = mapping.role
     there = {one.team: one for one in person.memberships.select_related("team")}
 
@@ -94,6 +95,11 @@ def _align_teams(person: User, *, source: Source, groups: frozenset[str], origin
             details = {"person": person.username, "before": there[team].role, "role": role}
             _record_membership("team.change_role", team, source=source, origin=origin, details=details)
             recheck(person.pk)
+
+
+def _compared(mapping: GroupMapping) -> str:
+    """Return a group's name as its source tells it."""
+    return normal_dn(mapping.group) if mapping.source == Source.LDAP else mapping.group
 
 
 def _record_membership(action: str, team: Team, *, source: Source, origin: Origin, details: dict[str, str]) -> None:

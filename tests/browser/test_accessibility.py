@@ -112,6 +112,8 @@ def test_pages_of_the_console_have_no_barriers(box: str, signed_in: Callable[...
         "/people/invite/",
         "/people/teams/",
         "/people/teams/create/",
+        "/people/groups/",
+        "/people/groups/map/",
         f"/audit/?q={NAME}",
         "/settings/",
         "/settings/confirm/",

@@ -183,3 +183,44 @@ def test_gaps_in_a_translation_are_found(tmp_path: Path) -> None:
         "ko: 'Stop', used in b.html",
         "ko: 'Kill' (only guessed), used in c.html",
     ]
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What would have been installed to ask a directory: packages of the distribution, and lists of Python's."""
+    made: list[str] = []
+    monkeypatch.setenv("PILOTHOUSE_VENV", str(tmp_path))
+    monkeypatch.setattr("sysconfig.get_path", lambda _name: str(tmp_path / "nowhere"))
+    monkeypatch.setattr(system, "has", lambda _program: False)
+    monkeypatch.setattr(system, "install", lambda packages, *, why: made.extend(packages))
+    monkeypatch.setattr(prepare, "_pip_install", lambda path: made.append(path.name))
+    return made
+
+
+def test_what_asks_a_directory_is_installed_where_one_is_set_up_and_once(tmp_path: Path, library: list[str]) -> None:
+    path = tmp_path / "sign-in.toml"
+    path.write_text("[ldap]\n")
+    prepare.directory(str(path))
+    assert {"gcc", "libc6-dev", "ldap.txt"} <= {*library}
+    assert any(name.startswith("python3.") and name.endswith("-dev") for name in library)
+    library.clear()
+    prepare.directory(str(path))
+    assert library == []
+
+
+@pytest.mark.parametrize("text", ["", '[oidc]\nissuer = "https://id.example.com"\n'])
+def test_without_a_directory_nothing_is_installed_for_one(tmp_path: Path, library: list[str], text: str) -> None:
+    path = tmp_path / "sign-in.toml"
+    path.write_text(text)
+    prepare.directory(str(path))
+    prepare.directory("")
+    assert library == []
+
+
+@pytest.mark.parametrize("text", [None, "[ldap"])
+def test_a_file_for_signing_in_that_cannot_be_read_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "sign-in.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(Trouble, match=r"PILOTHOUSE_SIGN_IN_FILE names .*sign-in\.toml"):
+        prepare.directory(str(path))

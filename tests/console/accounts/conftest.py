@@ -10,9 +10,8 @@ from django.http import HttpResponse
 from django.test import Client
 
 from console.sign_in import OidcSettings, SignIn
-from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
-
 from tests.console.accounts.second_factors import Clock
+from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +24,8 @@ def _no_limits_from_before(db: None) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time that codes, keys and proofs see; it stands still."""
     return Clock.install(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def _running_provider() -> Iterator[Provider]:
     with running_provider() as provider:

@@ -125,7 +125,7 @@ def test_nobody_disconnects_another(provider: Provider, browser: Client, alice: 
 def test_who_has_no_password_here_is_told_where_it_is_and_stays_connected(provider: Provider, client: Client) -> None:
     sign_in_by(provider, client)
     page = client.get("/settings/").content.decode()
-    assert "You have no password here" in page
+    assert "You sign in with Acme and have no password here." in page
     assert "/settings/password/" not in page
     assert "Disconnect" not in page
     answer = client.post("/settings/password/", {"current": "", "password": PASSWORD, "password_again": PASSWORD})

@@ -8,13 +8,16 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from console.accounts.identities import MOST_GROUPS, groups_in
-from console.sign_in import OidcSettings, Roles, SignIn, read
+from console.sign_in import LdapSettings, OidcSettings, Roles, SignIn, normal_dn, read
 
+LDAP = 'url = "ldaps://ldap.example.com"\nbase = "dc=example"\n'
 SMALLEST = 'issuer = "https://id.example.com"\nclient_id = "pilothouse"\n'
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the file is, on a machine that could ask a directory."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: "there")
     return tmp_path / "sign-in.toml"
 
 
@@ -57,6 +60,105 @@ def test_every_setting(path: Path) -> None:
         ca_file=path.parent / "ca.pem",
     )
     assert "a secret" not in repr(read(path))
+
+
+def test_the_smallest_directory(path: Path) -> None:
+    path.write_text(f"[ldap]\n{LDAP}")
+    assert read(path) == SignIn(ldap=LdapSettings(url="ldaps://ldap.example.com", base="dc=example"))
+
+
+def test_every_setting_of_a_directory(path: Path) -> None:
+    (path.parent / "secret").write_text("a secret\n")
+    path.write_text(
+        """[ldap]
+        url = "ldap://ldap.example.com:3389"
+        start_tls = true
+        base = "ou=people,dc=example"
+        bind_dn = "cn=pilothouse,dc=example"
+        bind_password_file = "secret"
+        name = "Acme"
+        filter = "(&(objectClass=user)(sAMAccountName={name}))"
+        id_attribute = "objectGUID"
+        username_attribute = "sAMAccountName"
+        name_attribute = "displayName"
+        email_attribute = "userPrincipalName"
+        group_base = "ou=groups,dc=example"
+        group_filter = "(uniqueMember={dn})"
+        admin_groups = ["CN=Admins, OU=groups, DC=example"]
+        """
+    )
+    found = read(path).ldap
+    assert found == LdapSettings(
+        url="ldap://ldap.example.com:3389",
+        start_tls=True,
+        base="ou=people,dc=example",
+        bind_dn="cn=pilothouse,dc=example",
+        bind_password="a secret",
+        name="Acme",
+        filter="(&(objectClass=user)(sAMAccountName={name}))",
+        id_attribute="objectGUID",
+        username_attribute="sAMAccountName",
+        name_attribute="displayName",
+        email_attribute="userPrincipalName",
+        group_base="ou=groups,dc=example",
+        group_filter="(uniqueMember={dn})",
+        roles=Roles(admin_groups=frozenset({"cn=admins,ou=groups,dc=example"})),
+    )
+    assert "a secret" not in repr(found)
+
+
+def test_a_directory_on_this_machine_needs_no_tls(path: Path) -> None:
+    path.write_text('[ldap]\nurl = "ldap://127.0.0.1:389"\nbase = "dc=example"')
+    assert read(path).is_configured
+
+
+def test_without_the_library_a_directory_says_what_to_install(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    path.write_text(f"[ldap]\n{LDAP}")
+    with pytest.raises(ImproperlyConfigured, match=r"python-ldap.*requirements/ldap.txt"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("base = 'dc=example'", "ldap.url"),
+        ("url = 'ldaps://ldap.example.com'", "ldap.base"),
+        ("url = 'ldap://ldap.example.com'\nbase = 'dc=example'", "ldap.url: passwords would be sent in the open"),
+        ("url = 'ldap://ldap.example.com'\nbase = 'x'\nstart_tls = false", "ldap.url"),
+        ("url = 'http://127.0.0.1'\nbase = 'x'", "ldap.url"),
+        ("url = 'ldaps://'\nbase = 'x'", "ldap.url"),
+        ("url = 'ldaps://a:b'\nbase = 'x'", "ldap.url"),
+        ("url = 'ldap://127.0.0.1 ldap://elsewhere.example'\nbase = 'x'", "ldap.url"),
+        ("url = 'ldaps://ldap.example.com/dc=example??sub'\nbase = 'x'", "ldap.url"),
+        (f"{LDAP}start_tls = true", "ldap.start_tls"),
+        (f"{LDAP}start_tls = 'yes'", "ldap.start_tls"),
+        (f"{LDAP}bind_dn = 'cn=x'", "ldap.bind_dn"),
+        (f"{LDAP}bind_password_file = 'secret'", "ldap.bind_dn"),
+        (f"{LDAP}bind_password = 'in the open'", "ldap.bind_password"),
+        (f"{LDAP}filter = '(uid=*)'", "ldap.filter"),
+        (f"{LDAP}filter = 'uid={{name}}'", "ldap.filter"),
+        (f"{LDAP}group_filter = '(member={{name}})'", "ldap.group_filter"),
+    ],
+)
+def test_a_mistake_about_a_directory_is_named(path: Path, text: str, named: str) -> None:
+    (path.parent / "secret").write_text("a secret\n")
+    path.write_text(f"[ldap]\n{text}")
+    with pytest.raises(ImproperlyConfigured, match=named):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("CN=Sailors, OU=Groups", "cn=sailors,ou=groups", True),
+        ("cn = sailors , ou = groups", "cn=sailors,ou=groups", True),
+        ("cn=a\\, b,ou=groups", "cn=a\\,b,ou=groups", False),
+        ("cn=sea men,ou=groups", "cn=seamen,ou=groups", False),
+    ],
+)
+def test_two_writings_of_one_name_compare(one: str, other: str, same: bool) -> None:
+    assert (normal_dn(one) == normal_dn(other)) is same
 
 
 @pytest.mark.parametrize("issuer", ["http://127.0.0.1:8080", "http://localhost/realms/a", "http://[::1]"])
