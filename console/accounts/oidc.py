@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import io
+import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,7 @@ _LEEWAY: Final = 30
 _ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
+_OAUTH_ERROR: Final = re.compile(r'"error"\s*:\s*"(\w{1,60})"')
 #: What reading an answer of any shape raises.
 _GARBLED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
@@ -180,7 +182,10 @@ def _failures() -> Iterator[None]:
     except jwt.PyJWTError as error:
         raise SignInFailed(Failure.UNTRUSTED, f"ID token: {type(error).__name__}: {error}") from error
     except OAuth2Error as error:
-        raise SignInFailed(Failure.GARBLED, str(error)) from error
+        # The whole of what it quotes could hold a token.
+        said = _OAUTH_ERROR.search(str(error))
+        detail = f"the provider said {said[1]}" if said else "an answer without a token"
+        raise SignInFailed(Failure.GARBLED, detail) from error
     except _GARBLED as error:
         raise SignInFailed(Failure.GARBLED, f"{type(error).__name__}: {error}") from error
 

@@ -329,6 +329,7 @@ def test_a_code_of_another_sign_in_is_worth_nothing(provider: Provider, client: 
     answer = come_back(client, url.replace(own, stolen))
     assert answer.status_code == 502
     assert who_is_in(client) == ""
+    assert why() == "garbled: the provider said invalid_grant"
 
 
 def test_who_says_no_there_is_told_so(provider: Provider, client: Client) -> None:
@@ -378,6 +379,16 @@ def test_an_answer_has_a_size(provider: Provider, client: Client, size: int, sta
     url = provider.visit(leave(client))
     provider.padding = oidc.ANSWER_BYTES + size
     assert come_back(client, url).status_code == status
+
+
+def test_what_could_hold_a_token_is_kept_nowhere(
+    provider: Provider, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = provider.visit(leave(client))
+    provider.instead["/token"] = (200, b'{"id_token": "s3cr3t"}')
+    come_back(client, url)
+    assert why() == "garbled: an answer without a token"
+    assert "s3cr3t" not in caplog.text
 
 
 def test_a_provider_that_is_away_is_said_to_be_and_passwords_work(

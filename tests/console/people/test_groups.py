@@ -227,7 +227,9 @@ def test_the_page_says_which_groups_give_roles(roles: None, alice: User, client_
 def test_a_member_by_a_group_is_marked(alice: User, bob: User, red: Team, client_of: Sign) -> None:
     lead("sailors", red)
     come(bob, "sailors")
-    assert "by a group" in client_of(alice).get(f"/people/teams/{red.pk}/").content.decode()
+    page = client_of(alice).get(f"/people/teams/{red.pk}/").content.decode()
+    assert "by a group" in page
+    assert "come back with their next sign-in" in page
 
 
 def test_a_hostile_name_of_a_group_is_text(alice: User, red: Team, client_of: Sign) -> None:
