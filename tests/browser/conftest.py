@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 from tests.browser import island
 from tests.engines import UnixConnection, free_port, program
+from tests.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STARTER: Final = "pilothouse/starter:latest"
@@ -108,7 +109,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def console() -> Iterator[Console]:
+def provider() -> Iterator[Provider]:
+    """A provider of single sign-on. It is not on the browser's island: a test plays its page."""
+    with running_provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def console(provider: Provider) -> Iterator[Console]:
     """Run `./pilothouse up` once for all browser tests; end it as Ctrl+C does, and see that it ends."""
     data_dir = Path(tempfile.mkdtemp(prefix="ph-browser-", dir="/tmp"))
     port = free_port()
@@ -116,6 +124,17 @@ def console() -> Iterator[Console]:
     for name in ("DATABASE_URL", "DOCKER_HOST", "DJANGO_SETTINGS_MODULE"):
         environment.pop(name, None)
     environment["PILOTHOUSE_ENGINE"] = "private"
+    sign_in_file = data_dir / "sign-in.toml"
+    sign_in_file.write_text(
+        f"""[oidc]
+        name = "Acme"
+        issuer = "{provider.url}"
+        client_id = "{CLIENT_ID}"
+        client_secret_file = "secret"
+        """
+    )
+    (data_dir / "secret").write_text(CLIENT_SECRET)
+    environment["PILOTHOUSE_SIGN_IN_FILE"] = str(sign_in_file)
     log = data_dir / "up.log"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -293,5 +312,5 @@ def sign_in(page: Page, name: str, password: str) -> None:
     page.goto("/accounts/login/")
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password", exact=True).fill(password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/")

@@ -86,7 +86,7 @@ def test_pages_before_sign_in_have_no_barriers(
         page.goto(path)
         found += find_barriers(page, path)
     page.goto("/accounts/login/")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator("[aria-invalid=true]").first).to_be_visible()
     found += find_barriers(page, "a refused sign-in")
     assert found == []

@@ -46,7 +46,7 @@ def test_the_link_makes_one_admin_who_finds_host_and_image_ready(
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.get_by_label("User name").fill("alice")
     page.get_by_label("Password", exact=True).fill("not my password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("You are not signed in")).to_be_visible()
     sign_in(page, "alice", PASSWORD)
 

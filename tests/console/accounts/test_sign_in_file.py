@@ -27,6 +27,17 @@ def test_the_smallest_file(path: Path) -> None:
     assert read(path).is_configured
 
 
+def test_what_the_readme_shows_is_read(path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    shown = [block.partition("```")[0] for block in readme.split("```toml\n")[1:]]
+    path.write_text("\n".join(shown))
+    for name in ("oidc-secret", "ldap-password", "ca.pem"):
+        (path.parent / name).write_text("…")
+    found = read(path)
+    assert found.oidc is not None
+    assert found.ldap is not None
+
+
 def test_an_empty_file_sets_nothing_up(path: Path) -> None:
     path.write_text("")
     assert not read(path).is_configured
