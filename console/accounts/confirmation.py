@@ -33,6 +33,7 @@ DANGEROUS_FOR_ONESELF: Final = frozenset(
         "second_factor.remove_key",
         "second_factor.renew_codes",
         "second_factor.turn_off",
+        "token.create",
     }
 )
 

@@ -247,6 +247,7 @@ def session_end_others(request: HttpRequest) -> HttpResponse:
 def token_create(request: HttpRequest) -> HttpResponse:
     """Make a token, and show it this once."""
     user = person_of(request)
+    confirmation.require(user, "token.create")
     form = TokenForm(request.POST, user=user)
     if not form.is_valid():
         return show_settings(request, token=form, status=HTTPStatus.UNPROCESSABLE_ENTITY)

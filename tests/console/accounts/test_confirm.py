@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, RequestFactory
+from django.test import Client
 
 from console.accounts import confirmation
-from console.accounts.models import User
+from console.accounts.models import TokenScope, User
+from console.accounts.tokens import create_token
 from console.audit.models import AuditEvent
 from console.hosts.models import Host
+from console.lib.origin import Origin
 from tests.console.accounts.second_factors import (
     NOW,
     PASSWORD,
@@ -176,12 +178,22 @@ def test_another_session_is_not_confirmed_with_it(alice: User, client_of: SignIn
     assert other.get(ADD).status_code == 302
 
 
-def test_a_token_never_counts(alice: User, client_of: SignIn, late: Client) -> None:
-    request = RequestFactory().get("/")
-    request.session = client_of(alice).session
-    assert confirmation.read_proof(request) is not None
-    request.auth_token = SimpleNamespace()  # type: ignore[attr-defined]
-    assert confirmation.read_proof(request) is None
+def test_a_token_never_counts(alice: User, clock: Clock) -> None:
+    issued = create_token(
+        actor=alice, name="x", scope=TokenScope.ALL, team=None, lifetime=timedelta(days=1), origin=Origin()
+    )
+    answer = Client().post(ADD, HTTP_AUTHORIZATION=f"Bearer {issued.text}", HTTP_ACCEPT="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
+    assert "A token cannot do this" in answer.json()["next_step"]
+    assert AuditEvent.objects.get(action="host.add").outcome == "denied"
+
+
+def test_a_token_is_not_helped_by_a_session_beside_it(alice: User, client_of: SignIn, clock: Clock) -> None:
+    issued = create_token(
+        actor=alice, name="x", scope=TokenScope.ALL, team=None, lifetime=timedelta(days=1), origin=Origin()
+    )
+    answer = client_of(alice).post(ADD, HTTP_AUTHORIZATION=f"Bearer {issued.text}", HTTP_ACCEPT="application/json")
+    assert answer.json()["code"] == "reauth_required"
 
 
 def test_whoever_may_not_anyway_is_refused_and_not_asked(bob: User, client_of: SignIn, clock: Clock) -> None:

@@ -53,6 +53,7 @@ ACTS = {
     "second_factor.remove_key": Act("/settings/second-factor/keys/{key}/remove/"),
     "second_factor.rename_key": Act("/settings/second-factor/keys/{key}/rename/", {"name": "x"}, has_form=True),
     "second_factor.renew_codes": Act("/settings/second-factor/recovery-codes/"),
+    "token.create": Act("/settings/tokens/create/", {"name": "x", "scope": "read", "days": "30"}),
     "second_factor.turn_off": Act("/settings/second-factor/off/"),
 }
 
