@@ -25,6 +25,8 @@ _SESSION_KEY: Final = "confirmed_at"
 #: Acts of people on their own accounts that ask for a recent proof; ``rbac.policy.DANGEROUS`` has the others.
 DANGEROUS_FOR_ONESELF: Final = frozenset(
     {
+        "connection.add",
+        "connection.remove",
         "password.change",
         "second_factor.add_app",
         "second_factor.add_key",

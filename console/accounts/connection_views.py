@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
-from console.accounts import identities, oidc
+from console.accounts import confirmation, identities, oidc, second_factor
 from console.accounts.backends import prove
 from console.accounts.forms import ConfirmForm, DirectoryForm, check_credentials
 from console.accounts.identities import DirectoryFailed, Proof
@@ -108,8 +108,9 @@ def oidc_callback(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connection_add(request: HttpRequest) -> HttpResponse:
     """Send somebody who is signed in to the provider, to sign in by it from then on. Their password is asked for."""
-    provider = _provider()
     user = person_of(request)
+    _want_second_factor(user)
+    provider = _provider()
     check_credentials(request.POST, "confirm-current")
     form = ConfirmForm(request.POST, user=user, prefix="confirm")
     if not ratelimit.consume(request, action="change_password", user=user):
@@ -128,6 +129,7 @@ def connection_add_directory(request: HttpRequest) -> HttpResponse:
     if directory is None:
         raise Http404
     user = person_of(request)
+    _want_second_factor(user)
     check_credentials(request.POST, "directory-username", "directory-password", "directory-current")
     form = DirectoryForm(request.POST, user=user, prefix="directory")
     if not ratelimit.consume(request, action="change_password", user=user):
@@ -150,12 +152,20 @@ def connection_add_directory(request: HttpRequest) -> HttpResponse:
 @require_POST
 def connection_remove(request: HttpRequest, connection_id: int) -> HttpResponse:
     """Sign in by a provider no longer."""
+    user = person_of(request)
+    confirmation.require(user, "connection.remove")
     try:
-        identities.disconnect(actor=person_of(request), connection_id=connection_id, origin=origin_of(request))
+        identities.disconnect(actor=user, connection_id=connection_id, origin=origin_of(request))
     except SocialAccount.DoesNotExist:
         raise Http404 from None
     messages.success(request, _("It is disconnected. You sign in with your password from now on."))
     return redirect("settings")
+
+
+def _want_second_factor(user: User) -> None:
+    """Ask for the second factor of whoever has one; of others, the present password in the form is the proof."""
+    if second_factor.is_set_up(user):
+        confirmation.require(user, "connection.add")
 
 
 def _provider() -> OidcSettings:

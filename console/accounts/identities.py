@@ -175,6 +175,11 @@ def list_connections(person: User) -> list[Connection]:
     ]
 
 
+def is_of(person: User, proof: Proof) -> bool:
+    """Whether who was proved elsewhere is ``person`` here."""
+    return bool(_connections(proof).filter(user=person).exists())
+
+
 def _name_of(connection: SocialAccount) -> str:
     oidc, ldap = settings.SIGN_IN.oidc, settings.SIGN_IN.ldap
     names = {oidc.issuer: oidc.name} if oidc else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from allauth.core.internal import ratelimit
 from allauth.mfa.models import Authenticator
 from django import forms
@@ -13,8 +14,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from console.accounts import codes, keys, second_factor
+from console.accounts.backends import prove
 from console.accounts.forms import PASSWORD_LENGTH
-from console.accounts.models import User
+from console.accounts.identities import DirectoryFailed, is_of, list_connections
+from console.accounts.models import Source, User
+
+logger = structlog.get_logger(__name__)
 
 #: No code is as long as this, however it is spaced.
 CODE_LENGTH = 40
@@ -95,10 +100,38 @@ class PasswordProof(Proof):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
 
+    def __init__(self, data: QueryDict | None = None, *, request: HttpRequest, user: User) -> None:
+        super().__init__(data, request=request, user=user)
+        #: What they are called in the directory that keeps their password, if one does.
+        self._elsewhere = next(
+            (found.username for found in list_connections(user) if found.source == Source.LDAP and found.username), ""
+        )
+
+    @property
+    def can_be_given(self) -> bool:
+        """Whether there is a password to ask for: a provider's pages ask for their own."""
+        return self.user.has_usable_password() or bool(self._elsewhere)
+
     def prove(self, cleaned: dict[str, Any]) -> None:
-        """Compare the password."""
-        if not self.user.check_password(cleaned["password"]):
+        """Compare the password, here or in the directory."""
+        password = cleaned["password"]
+        if self.user.has_usable_password():
+            right = self.user.check_password(password)
+        else:
+            right = self._is_right_elsewhere(password)
+        if not right:
             raise ValidationError({"password": _("This is not your password.")})
+
+    def _is_right_elsewhere(self, password: str) -> bool:
+        if not self._elsewhere:
+            return False
+        try:
+            proof = prove(self._elsewhere, password)
+        except DirectoryFailed as failed:
+            logger.error("directory_failed", reason=str(failed))
+            message = _("The directory that would know your password does not answer. Try again in a while.")
+            raise ValidationError({"password": message}) from failed
+        return proof is not None and is_of(self.user, proof)
 
 
 class SecondFactorProof(Proof):

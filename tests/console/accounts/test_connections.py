@@ -7,9 +7,11 @@ from allauth.socialaccount.models import SocialAccount
 from django.http import HttpResponse
 from django.test import Client
 
+from console.accounts import confirmation
 from console.accounts.models import GroupMapping, Membership, Source, Team, User
 from console.audit.models import AuditEvent
 from tests.console.accounts.conftest import come_back, sign_in_by
+from tests.console.accounts.second_factors import Clock, set_up_app
 from tests.provider import Provider
 
 pytestmark = pytest.mark.django_db
@@ -143,3 +145,53 @@ def test_without_a_provider_there_is_nothing_to_connect(browser: Client) -> None
 @pytest.mark.parametrize("path", ["add/", "1/remove/"])
 def test_nothing_happens_by_only_looking(browser: Client, path: str) -> None:
     assert browser.get(f"/settings/connections/{path}", HTTP_ACCEPT="application/json").status_code == 405
+
+
+# Proving again who one is
+
+
+def test_who_has_no_password_here_is_told_to_sign_in_anew(provider: Provider, clock: Clock) -> None:
+    browser = Client()
+    sign_in_by(provider, browser)
+    User.objects.update(role="admin")
+    assert browser.get("/hosts/add/").status_code == 200
+    clock.now += confirmation.RECENT
+    asked = browser.get("/hosts/add/")["Location"]
+    page = browser.get(asked).content.decode()
+    assert "you have no password here to ask for" in page
+    assert 'name="password"' not in page
+    assert browser.post(asked, {"password": ""}).status_code == 422
+    browser.post("/accounts/logout/")
+    sign_in_by(provider, browser)
+    assert browser.get("/hosts/add/").status_code == 200
+
+
+def test_to_disconnect_asks_who_it_is(provider: Provider, browser: Client, alice: User, clock: Clock) -> None:
+    connect(provider, browser)
+    connection = SocialAccount.objects.get(user=alice)
+    clock.now += confirmation.RECENT
+    answer = browser.post(f"/settings/connections/{connection.pk}/remove/", headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
+    assert connected(alice) == [connection.uid]
+
+
+def test_with_a_second_factor_the_password_alone_connects_nothing(
+    clock: Clock, provider: Provider, browser: Client
+) -> None:
+    set_up_app(browser, at=clock.now)
+    clock.now += confirmation.RECENT
+    answer = browser.post(
+        "/settings/connections/add/", {"confirm-current": PASSWORD}, headers={"Accept": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "reauth_required")
+
+
+def test_whoever_comes_by_the_provider_is_asked_for_the_second_factor_too(
+    clock: Clock, provider: Provider, browser: Client
+) -> None:
+    connect(provider, browser)
+    set_up_app(browser, at=clock.now)
+    another = Client()
+    answer = sign_in_by(provider, another)
+    assert "/accounts/second-step/" in answer["Location"]
+    assert another.get("/settings/").status_code == 302

@@ -10,9 +10,11 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
+from console.accounts import confirmation
 from console.accounts.models import GroupMapping, Membership, Role, Source, Team, User
 from console.audit.models import AuditEvent
 from console.sign_in import LdapSettings, Roles, SignIn
+from tests.console.accounts.second_factors import Clock
 from tests.directory import GROUPS, PASSWORD, PEOPLE, SERVICE_DN, SERVICE_PASSWORD, Directory, running_directory
 
 pytestmark = pytest.mark.django_db
@@ -269,3 +271,31 @@ def test_without_a_directory_there_is_nothing_to_connect(client: Client, alice: 
 
 def test_the_sign_in_page_says_that_the_password_there_works(directory: Directory, client: Client) -> None:
     assert "The password that you have at Acme works here." in client.get("/accounts/login/").content.decode()
+
+
+# Proving again who one is
+
+
+def test_whose_password_is_kept_there_confirms_with_it(directory: Directory, clock: Clock) -> None:
+    browser = Client()
+    sign_in("erin", client=browser)
+    User.objects.filter(username="erin").update(role=Role.ADMIN)
+    assert browser.get("/hosts/add/").status_code == 200
+    clock.now += confirmation.RECENT
+    asked = browser.get("/hosts/add/")["Location"]
+    assert browser.post(asked, {"password": "something else"}).status_code == 422
+    assert browser.get("/hosts/add/").status_code == 302
+    assert browser.post(asked, {"password": PASSWORD})["Location"] == "/hosts/add/"
+    assert browser.get("/hosts/add/").status_code == 200
+
+
+def test_while_the_directory_is_away_nothing_is_confirmed(directory: Directory, clock: Clock, settings: object) -> None:
+    browser = Client()
+    sign_in("erin", client=browser)
+    User.objects.filter(username="erin").update(role=Role.ADMIN)
+    clock.now += confirmation.RECENT
+    asked = browser.get("/hosts/add/")["Location"]
+    set_up(settings, directory, url="ldaps://localhost:1")
+    answer = browser.post(asked, {"password": PASSWORD})
+    assert "does not answer" in answer.content.decode()
+    assert browser.get("/hosts/add/").status_code == 302

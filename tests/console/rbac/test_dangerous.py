@@ -43,6 +43,8 @@ ACTS = {
     "person.suspend": Act("/people/{person}/suspend/"),
     "policy.edit": Act("/people/teams/{team}/policy/edit/", {"submit": "save"}, has_form=True),
     "team.grant_host": Act("/people/teams/{team}/hosts/grant/", {"host": "{host}"}, has_form=True),
+    "connection.add": Act("/settings/connections/add/", {"confirm-current": "correct horse battery"}),
+    "connection.remove": Act("/settings/connections/1/remove/"),
     "password.change": Act(
         "/settings/password/",
         {"current": "correct horse battery", "password": "a staple for it", "password_again": "a staple for it"},
