@@ -50,7 +50,6 @@ class SignIn(LoginView):  # type: ignore[misc]
     """allauth's sign-in with our form and our bounds."""
 
     form_class = SignInForm
-    http_method_names = ["get", "head", "post"]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Offer the other ways to sign in."""
@@ -73,7 +72,8 @@ class SignIn(LoginView):  # type: ignore[misc]
         return response
 
 
-sign_in = SignIn.as_view()
+# Around it: who is signed in already is led on before a view of Django's looks at the method.
+sign_in = require_http_methods(["GET", "HEAD", "POST"])(SignIn.as_view())
 
 
 def directory_failed(request: HttpRequest) -> HttpResponse:

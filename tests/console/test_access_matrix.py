@@ -1,0 +1,402 @@
+"""Who may ask what of which address: every route there is, times everybody.
+
+A route that nobody has entered here fails, and so does an entry without a route. Refusals are proved by what did *not*
+happen: nothing reached the engine, nothing was written but the record of the refusal.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import pytest
+from django.conf import settings
+from django.http.response import HttpResponseBase
+from django.test import Client
+from django.urls import reverse
+
+from console.audit.models import AuditEvent
+from tests.console.world import (
+    ANONYMOUS,
+    BOOKKEEPING,
+    DENY,
+    HIDE,
+    LOGIN,
+    OK,
+    PASSWORD,
+    PEOPLE,
+    READS,
+    RECORD,
+    Row,
+    Witness,
+    World,
+    alike,
+    build,
+    expected,
+    one_engine,
+    routes,
+    row,
+    undone,
+)
+
+pytestmark = pytest.mark.django_db
+
+_NEXT: Final = "another horse battery"
+_CONTAINER: Final = {"host": "{host_id}", "container": "{container_id}"}
+_NEW_PERSON: Final = {"username": "newcomer", "password": PASSWORD, "password_again": PASSWORD}
+_INVITATION: Final = {"note": "x", "role": "user", "team_role": "member", "days": "3"}
+_HOST: Final = {"name": "quay", "driver": "docker", "security": "socket", "url": "unix:///nowhere/quay.sock"}
+
+# fmt: off
+EXPECT: Final[Mapping[str, Row]] = {
+    #                                   anon.  strang viewer member owner  audit. admin  susp.
+    # The first page and the search
+    "overview GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "search GET":                   row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"q": "red"}),
+    "search-actions GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    # Hosts: the one there is was given to red and to blue
+    "host-list GET":                row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "host-add GET":                 row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "host-add POST":                row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form=_HOST),
+    "host-filter GET":              row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "host-test-new POST":           row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form=_HOST),
+    "host-detail GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "host-edit GET":                row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "host-edit POST":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form=_HOST),
+    "host-test POST":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "host-remove GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "host-remove POST":             row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"confirmation": "{host_name}"}),
+    # Containers
+    "container-list GET":           row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-facets GET":         row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-facet GET":          row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        name="state"),
+    "container-bulk POST":          row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        verb="stop", form={"ids": "{host_id}/{container_id}"}, hidden_as=302, of=("red",)),
+    "container-create GET":         row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "container-create POST":        row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{host_id}", "image": "starter:latest", "name": "new-1"}),
+    "container-preview POST":       row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{host_id}", "image": "starter:latest"}),
+    "container-choices GET":        row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{host_id}"}),
+    "container-detail GET":         row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-header GET":         row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-row GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-menu GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-look GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-live GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-stats GET":          row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-activity GET":       row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-logs GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-configuration GET":  row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-inspect GET":        row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-terminal GET":       row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-reveal POST":        row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"kind": "environment", "name": "API_TOKEN"}),
+    "container-start POST":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-stop POST":          row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-restart POST":       row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-pause POST":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-unpause POST":       row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-kill GET":           row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-kill POST":          row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"signal": "SIGKILL"}),
+    "container-rename GET":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-rename POST":        row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"name": "other-1"}),
+    "container-remove GET":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-remove POST":        row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"force": "1"}),
+    "container-assign GET":         row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "container-assign POST":        row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"team": ""}),
+    # Images
+    "image-list GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "image-pull GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "image-pull POST":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{host_id}", "reference": "demo:latest"}),
+    "image-detail GET":             row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "image-configuration GET":      row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "image-tag GET":                row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "image-tag POST":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"reference": "demo:two"}),
+    "image-remove POST":            row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    # Terminals and logs
+    "terminal-ticket POST":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form=_CONTAINER),
+    "logs-download GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form=_CONTAINER),
+    # Operations
+    "activity GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "operation-indicator GET":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "notifications GET":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "notifications-seen POST":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"until": "2026-01-01T00:00:00Z"}),
+    "operation-detail GET":         row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "operation-panel GET":          row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "operation-cancel POST":        row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "operation-retry POST":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        operation_id="{ended_operation_id}"),
+    # People
+    "people-list GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "person-invite GET":            row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "person-invite POST":           row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form=_INVITATION),
+    "invitation-revoke POST":       row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    DENY,  OK,    LOGIN),
+    "person-change-role POST":      row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN,
+        form={"role": "auditor"}),
+    "person-suspend POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
+    "person-restore POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
+    # Teams
+    "team-list GET":                row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "team-create GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-create POST":             row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"name": "mauve"}),
+    "team-detail GET":              row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "team-rename GET":              row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-rename POST":             row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"name": "mauve"}),
+    "team-remove GET":              row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-remove POST":             row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        team_id="{empty_team_id}", form={"confirmation": "{empty_team_name}"}),
+    "team-invite GET":              row(LOGIN, HIDE,  DENY,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "team-invite POST":             row(LOGIN, HIDE,  DENY,  DENY,  OK,    DENY,  OK,    LOGIN,
+        form=_INVITATION),
+    "team-leave POST":              row(LOGIN, HIDE,  OK,    OK,    OK,    HIDE,  HIDE,  LOGIN),
+    "team-change-role POST":        row(LOGIN, HIDE,  DENY,  DENY,  OK,    DENY,  OK,    LOGIN,
+        form={"role": "viewer"}),
+    "team-remove-member POST":      row(LOGIN, HIDE,  DENY,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "team-grant-host GET":          row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-grant-host POST":         row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{spare_host_id}"}),
+    "team-revoke-host POST":        row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    # Links that let people in; that of the first admin is spent as soon as there is one
+    "invitation GET":               row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
+        token="{invitation_token}"),
+    "invitation POST":              row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
+        token="{invitation_token}", form=_NEW_PERSON),
+    "first-admin GET":              row(HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,
+        token="{first_admin_token}"),
+    "first-admin POST":             row(HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,
+        token="{first_admin_token}", form=_NEW_PERSON),
+    # The record
+    "audit-list GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "audit-export POST":            row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN,
+        form={"format": "csv"}),
+    "audit-verify POST":            row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    # One's own settings, and the ways in and out
+    "settings GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "profile-edit POST":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"name": "X", "email": ""}),
+    "password-change POST":         row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"current": PASSWORD, "password": _NEXT, "password_again": _NEXT}),
+    "session-end POST":             row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    HIDE,  HIDE,  LOGIN),
+    "session-end-others POST":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "preference-theme POST":        row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
+        form={"theme": "dark", "next": "/people/"}),
+    "preference-language POST":     row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
+        form={"language": "ko", "next": "/people/"}),
+    "account_login GET":            row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK),
+    "account_login POST":           row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
+        form={"login": "bystander", "password": PASSWORD}),
+    "account_logout POST":          row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    # For everybody
+    "javascript-catalog GET":       row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK),
+    "healthz GET":                  row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK),
+    "readyz GET":                   row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK),
+}
+# fmt: on
+
+
+@pytest.fixture(scope="module")
+def world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    """One world for all: each question is undone."""
+    from django.db import transaction
+
+    with django_db_blocker.unblock(), one_engine() as engine, transaction.atomic():
+        yield build(engine)
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(autouse=True)
+def _alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.lib.health._parts", lambda: {"web": "alive", "database": "alive"})
+    monkeypatch.setattr("console.lib.health._kept", {})
+
+
+def ask(browser: Client, key: str, *, things: Mapping[str, str], more: Mapping[str, str] | None = None) -> Any:
+    """Send what the row says, about ``things``, and ``more``."""
+    name, method = key.split()
+    wanted = EXPECT[key]
+    url = reverse(name, kwargs={part: wanted.url.get(part, f"{{{part}}}").format(**things) for part in ROUTES[name]})
+    form = {name: value.format(**things) for name, value in wanted.form.items()} | dict(more or {})
+    return getattr(browser, method.lower())(url, form)
+
+
+ROUTES: Final = routes()
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+#: Ids of what a team owns: about these, somebody else's people are strangers.
+_OWNED: Final = ("container_id", "operation_id", "team_id", "invitation_id")
+_EVERYWHERE: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def about(key: str, *, world: World) -> list[str]:
+    """Whose things the row can be asked about: others than red's only where it matters, and where there are any."""
+    name, _method = key.split()
+    wanted = EXPECT[key]
+    text = " ".join([*(wanted.url.get(part, f"{{{part}}}") for part in ROUTES[name]), *wanted.form.values()])
+    parts = set(re.findall(r"{(\w+)}", text))
+    others = [whose for whose in wanted.of if whose != "red" and parts <= world.things[whose].keys()]
+    return ["red", *others] if any(part.endswith(_OWNED) for part in parts) else ["red"]
+
+
+def seen(key: str, answer: HttpResponseBase, witness: Witness) -> str:
+    """What an answer is, in a word of the table."""
+    leads_in = answer.status_code == HTTPStatus.FOUND and answer["Location"].startswith(reverse("account_login"))
+    if answer.status_code == HTTPStatus.UNAUTHORIZED or (leads_in and not witness.tables & RECORD):
+        return LOGIN  # who signs out is led there too, but that is on record
+    if answer.status_code == HTTPStatus.FORBIDDEN:
+        return DENY
+    if answer.status_code == EXPECT[key].hidden_as and not witness.tables - BOOKKEEPING:
+        return HIDE
+    return OK if answer.status_code < HTTPStatus.BAD_REQUEST else str(answer.status_code)
+
+
+def troubles(key: str, who: str, *, whose: str, world: World) -> Iterator[str]:
+    """Ask once, as a browser about red's and as a program about the others'; say what is not as it must be."""
+    things, wanted = world.things[whose], expected(EXPECT[key].answers, who, whose=whose)
+    options: dict[str, Any] = {} if whose == "red" else {"headers": {"Accept": "application/json"}}
+    browser = world.browser(who, **options)
+    with undone(world) as witness:
+        denied = AuditEvent.objects.filter(outcome="denied").count()
+        answer = ask(browser, key, things=things)
+        calls, tables = witness.calls, witness.tables - BOOKKEEPING
+        refusals = list(AuditEvent.objects.filter(outcome="denied").order_by("-sequence")[denied:])
+    found = seen(key, answer, witness)
+    if found != wanted:
+        yield f"got {found} instead of {wanted}"
+    if any(not READS.fullmatch(call) for call in calls):
+        yield f"had the web process change something in the engine: {calls}"
+    if found != OK and calls:
+        yield f"was refused, and yet this reached the engine: {calls}"
+    may_write = RECORD if found == DENY else frozenset()
+    if (found != OK or key.endswith(" GET")) and tables - may_write:
+        yield f"wrote to {sorted(tables - may_write)}"
+    if found == DENY and [refusal.actor_name for refusal in refusals] != [who]:
+        yield "was denied without a row of the record"
+    for name, value in _EVERYWHERE.items():
+        if answer.headers.get(name) != value:
+            yield f"lacks the header {name}: {value}"
+    if "no-store" not in answer.headers.get("Cache-Control", ""):
+        yield "may be kept by a cache"
+    if found == HIDE:
+        with undone(world):
+            nothing = ask(browser, key, things=world.never)
+        if alike(answer, things=things, never=world.never) != alike(nothing, things=things, never=world.never):
+            yield "can tell it from what never was"
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_everybody_is_answered_as_the_table_says(name: str, world: World) -> None:
+    found = []
+    for method in METHODS:
+        key = f"{name} {method}"
+        if key not in EXPECT:
+            continue
+        for whose in about(key, world=world):
+            # Who is not signed in is led away before it matters whose a thing is.
+            for who in PEOPLE if whose == "red" else PEOPLE[1:-1]:
+                found += [
+                    f"{who} asked {key} about what is {whose}'s and {trouble}"
+                    for trouble in troubles(key, who, whose=whose, world=world)
+                ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_route_takes_no_method_that_is_not_in_the_table(name: str, world: World) -> None:
+    browser = world.browser("admin")
+    kwargs = {part: world.things["red"].get(part, "x") for part in ROUTES[name]}
+    for method in METHODS:
+        if f"{name} {method}" in EXPECT:
+            continue
+        with undone(world) as witness:
+            answer = browser.generic(method, reverse(name, kwargs=kwargs))
+            calls = witness.calls
+        if method == "HEAD" and f"{name} GET" in EXPECT and answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            continue  # a GET without its content
+        if method == "OPTIONS" and answer.status_code == HTTPStatus.OK and not getattr(answer, "content", b""):
+            continue  # says which methods there are
+        assert answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED, (
+            f"Nobody said who may {method} “{name}”. Add to EXPECT in {__file__}, with the right words:\n"
+            f'    "{name} {method}": row({", ".join(["LOGIN", *["DENY"] * 6, "LOGIN"])}),'
+        )
+        assert calls == []
+        assert not witness.tables - BOOKKEEPING
+
+
+def test_every_entry_has_a_route() -> None:
+    gone = sorted(key for key in EXPECT if key.split()[0] not in ROUTES)
+    assert not gone, f"These are in EXPECT and lead nowhere; take them out: {', '.join(gone)}"
+
+
+@pytest.mark.parametrize("who", ["admin", ANONYMOUS])
+@pytest.mark.parametrize("key", [key for key in EXPECT if not key.endswith(" GET")])
+def test_a_form_that_is_not_ours_changes_nothing(key: str, who: str, world: World) -> None:
+    mark = secrets.token_hex(16)
+    for more, headers in (
+        ({}, {}),
+        ({"csrfmiddlewaretoken": secrets.token_hex(16)}, {}),
+        ({"csrfmiddlewaretoken": mark}, {"Origin": "https://evil.example"}),
+        ({"csrfmiddlewaretoken": mark}, {"Origin": "null"}),
+        ({}, {"X-CSRFToken": mark, "Origin": "http://testserver.evil.example"}),
+    ):
+        browser = world.browser(who, enforce_csrf_checks=True, headers={"Accept": "application/json", **headers})
+        browser.cookies[settings.CSRF_COOKIE_NAME] = mark
+        with undone(world) as witness:
+            answer = ask(browser, key, things=world.things["red"], more=more)
+            calls = witness.calls
+        code = answer.json()["code"]
+        assert (answer.status_code, code) in ((403, "csrf"), (401, "signed_out")), (more, headers)
+        assert who == ANONYMOUS or code == "csrf"
+        assert calls == []
+        assert not witness.tables - BOOKKEEPING
+
+
+def test_our_own_form_does(world: World) -> None:
+    """So that the test above proves something."""
+    mark = secrets.token_hex(16)
+    browser = world.browser("admin", enforce_csrf_checks=True, headers={"Origin": "http://testserver"})
+    browser.cookies[settings.CSRF_COOKIE_NAME] = mark
+    with undone(world):
+        answer = ask(browser, "team-create POST", things={}, more={"csrfmiddlewaretoken": mark})
+    assert answer.status_code == HTTPStatus.FOUND
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_another_host_name_reaches_nothing(name: str, world: World) -> None:
+    browser = world.browser("admin")
+    url = reverse(name, kwargs={part: world.things["red"].get(part, "x") for part in ROUTES[name]})
+    for method in ("GET", "POST"):
+        with undone(world) as witness:
+            answer = browser.generic(method, url, headers={"Host": "evil.example"})
+            calls = witness.calls
+        assert answer.status_code == HTTPStatus.BAD_REQUEST
+        assert b"evil.example" not in answer.content
+        assert calls == []
+        assert not witness.tables
