@@ -46,6 +46,7 @@ pytestmark = pytest.mark.django_db
 
 _NEXT: Final = "another horse battery"
 _CONTAINER: Final = {"host": "{host_id}", "container": "{container_id}"}
+_NEW_CONTAINER: Final = {"team": "{team_id}", "host": "{host_id}", "image": "starter:latest", "name": "new-1"}
 _NEW_PERSON: Final = {"username": "newcomer", "password": PASSWORD, "password_again": PASSWORD}
 _INVITATION: Final = {"note": "x", "role": "user", "team_role": "member", "days": "3"}
 _HOST: Final = {"name": "quay", "driver": "docker", "security": "socket", "url": "unix:///nowhere/quay.sock"}
@@ -81,12 +82,12 @@ EXPECT: Final[Mapping[str, Row]] = {
         name="state"),
     "container-bulk POST":          row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
         verb="stop", form={"ids": "{host_id}/{container_id}"}, hidden_as=302, of=("red",)),
-    "container-create GET":         row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
-    "container-create POST":        row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
-        form={"host": "{host_id}", "image": "starter:latest", "name": "new-1"}),
-    "container-preview POST":       row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
-        form={"host": "{host_id}", "image": "starter:latest"}),
-    "container-choices GET":        row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+    "container-create GET":         row(LOGIN, OK,    DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "container-create POST":        row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form=_NEW_CONTAINER, hidden_as=422, of=("red",)),
+    "container-preview POST":       row(LOGIN, OK,    DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form=_NEW_CONTAINER, of=("red",)),
+    "container-choices GET":        row(LOGIN, OK,    DENY,  OK,    OK,    DENY,  OK,    LOGIN,
         form={"host": "{host_id}"}),
     "container-detail GET":         row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "container-header GET":         row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
@@ -179,6 +180,13 @@ EXPECT: Final[Mapping[str, Row]] = {
     "team-grant-host POST":         row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
         form={"host": "{spare_host_id}"}),
     "team-revoke-host POST":        row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-edit-quota GET":          row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "team-edit-quota POST":         row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"containers": "5"}),
+    "policy-detail GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "policy-edit GET":              row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "policy-edit POST":             row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"images": "*", "memory": "64 MB", "cpus": "1", "pids": "64", "based_on": "1"}),
     # Links that let people in; that of the first admin is spent as soon as there is one
     "invitation GET":               row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
         token="{invitation_token}"),

@@ -35,6 +35,8 @@ from console.inventory.services import observe_container, observe_images
 from console.lib.origin import Origin
 from console.operations.models import OperationState
 from console.people.invitation_services import invite
+from console.policies.rules import Rules
+from console.policies.services import save_policy
 from console.rbac.models import HostGrant
 from runtime.testing import FakeEngine
 
@@ -168,8 +170,13 @@ def build(engine: FakeEngine) -> World:
     spare = Host.objects.create(name="pier", url="unix:///nowhere/pier.sock")
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         _make_people(world, teams)
+    for name in ("red", "blue"):
+        save_policy(actor=world.people["admin"], team=teams[name], rules=Rules(images=("*",)), note="", based_on=0)
     _fill_host(world, host, teams, spare_host_id=str(spare.pk), first_admin_token=link.token)
-    world.never = {name: _another(value) for name, value in world.things["red"].items()}
+    # On a host that there is: the stranger knows it.
+    world.never = {
+        name: value if name.startswith("host_") else _another(value) for name, value in world.things["red"].items()
+    }
     engine.calls.clear()
     return world
 
