@@ -271,6 +271,10 @@ class CreateForm:
         unknown = sorted(data.keys() - SCALARS.keys() - _ROW_FIELDS - _CARRIED - set(FLAGS))
         if unknown:
             form.errors["form"] = _("The form has no field “%(name)s”; nothing was done.") % {"name": unknown[0][:80]}
+        # Which of them counts depends on who reads it; so none does.
+        repeated = [name for name in (*SCALARS, *FLAGS) if len(data.getlist(name)) > 1]
+        if repeated:
+            form.errors["form"] = _("The form says “%(name)s” twice; nothing was done.") % {"name": repeated[0]}
         return form
 
     @classmethod

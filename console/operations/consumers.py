@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -36,17 +37,26 @@ def _allowed_topics(user: User) -> frozenset[str]:
     return frozenset(topic for topic, action in ACTIONS.items() if allowed_somewhere(user, action))
 
 
+def _is_id(text: str) -> bool:
+    """Whether a topic names an id. What comes by way of Redis is a signal without authority, and may be anything."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _known(user: User, topics: list[str]) -> list[str]:
     """Return those of ``topics`` that ``user`` may be told: of what names an object, only what he may know of."""
     parts = {topic: topic.split(":") for topic in topics}
     teams = rights_of(user).teams_with(Level.VIEW)
-    asked = [words[2] for words in parts.values() if words[0] == "container"]
+    asked = [words[2] for words in parts.values() if words[0] == "container" and len(words) == 3]
     # By who owns it: what was just removed is in no inventory any more.
     owned = Ownership.objects.filter(kind=OwnedKind.CONTAINER, object_id__in=asked, team_id__in=teams)
     containers = {
         f"container:{host_id}:{container_id}" for host_id, container_id in owned.values_list("host_id", "object_id")
     }
-    asked = [words[1] for words in parts.values() if words[0] == "operation"]
+    asked = [words[1] for words in parts.values() if words[0] == "operation" and len(words) == 2 and _is_id(words[1])]
     operations = {
         f"operation:{pk}" for pk in Operation.objects.visible_to(user).filter(pk__in=asked).values_list("pk", flat=True)
     }

@@ -19,6 +19,7 @@ from django.test import Client
 from django.urls import reverse
 
 from console.audit.models import AuditEvent
+from console.operations.models import Operation
 from tests.console.world import (
     ANONYMOUS,
     BOOKKEEPING,
@@ -30,6 +31,7 @@ from tests.console.world import (
     PEOPLE,
     READS,
     RECORD,
+    WHOSE,
     Row,
     Witness,
     World,
@@ -408,3 +410,107 @@ def test_another_host_name_reaches_nothing(name: str, world: World) -> None:
         assert b"evil.example" not in answer.content
         assert calls == []
         assert not witness.tables
+
+
+@pytest.mark.parametrize("name", [name for name, parts in ROUTES.items() if set(parts) & {"container_id", "image_id"}])
+def test_an_object_of_an_engine_is_named_by_its_full_id_alone(name: str, world: World) -> None:
+    things = world.things["red"]
+    (part,) = {"container_id", "image_id"} & set(ROUTES[name])
+    full = things[part]
+    url = reverse(name, kwargs={each: things[each] for each in ROUTES[name]})
+    names = (full[:12], full[:4], full.upper(), f"{full} ", f"{full}0", f"sha256:{full}", things["container_name"])
+    for other in (*names, f"%2F{things['container_name']}", f"%2e%2e/{full}", f"{full}%00", f"{full}%0a", "*", "%25"):
+        for method in ("GET", "POST"):
+            # In the name of who may do everything: nobody else gets further.
+            with undone(world) as witness:
+                answer = world.browser("admin").generic(method, url.replace(full, other))
+                calls = witness.calls
+            assert answer.status_code == HTTPStatus.NOT_FOUND, (method, other)
+            assert calls == []
+            assert not witness.tables - BOOKKEEPING
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, parts in ROUTES.items() if any(part.endswith("_id") for part in parts)]
+)
+def test_what_is_no_id_of_ours_is_not_found(name: str, world: World) -> None:
+    things = world.things["red"]
+    for part in ROUTES[name]:
+        whole = {each: things.get(each, "x") for each in ROUTES[name]}
+        url = reverse(name, kwargs=whole)
+        for other in ("1", "0", "-1", "9" * 30, "x", f"{{{whole[part]}}}", whole[part].replace("-", "") + "0", "null"):
+            with undone(world) as witness:
+                answer = world.browser("admin").generic("GET", url.replace(whole[part], other))
+            # With a number of a session an address is right, and the method wrong.
+            assert answer.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED), (part, other)
+            assert not witness.tables - BOOKKEEPING
+
+
+#: What has read other people's columns elsewhere, when a filter handed its name on to the database.
+_TRAVERSALS: Final = (
+    "team=TEAM&team_id=TEAM&team__name=red&owner=OWNER&user=OWNER&fields=env&fields=*&expand=team&include=deleted&as=admin",
+    "owner__email__startswith=a&actor__password__startswith=a&host__credentials__contains=a&all=1&everything=true",
+    "ordering=owner__password&order_by=-password&sort=team__name&page_size=100000&limit=1000000&offset=0&q=_",
+    "sort=-pk&page=999999&q=%25&state=anything&label=%3D&kind=container.start&person=admin&before=0",
+    "sort=actor__password&page=-1&q=%25%27&search=%25&state=%00&host=TEAM",
+    "page=1e9&q=%00&host=x&team=%27",
+)
+
+
+@pytest.mark.parametrize("name", [name for name, parts in ROUTES.items() if not parts and f"{name} GET" in EXPECT])
+def test_no_parameter_shows_a_stranger_more(name: str, world: World) -> None:
+    """Neither rows of others, nor their number: the page says nothing of red or of nobody's things."""
+    browser = world.browser("stranger")
+    theirs = [world.things[whose][part] for whose in ("red", "nobody") for part in ("container_id", "operation_id")]
+    secrets_ = [text.encode() for text in (*theirs, ">red<", "red-1<", "nobody-1", "another-red")]
+    for query in _TRAVERSALS:
+        asked = query.replace("TEAM", world.things["red"]["team_id"]).replace("OWNER", str(world.people["owner"].pk))
+        with undone(world):
+            answer = browser.get(f"{reverse(name)}?{asked}")
+        assert answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR, asked
+        assert not [secret for secret in secrets_ if secret in answer.content], asked
+
+
+def test_a_stranger_searches_and_counts_what_is_theirs(world: World) -> None:
+    browser = world.browser("stranger")
+    with undone(world):
+        page = browser.get(reverse("container-list")).content.decode()
+        assert "1–1 of 1" in page
+        for text in ("red", "red-1", world.things["red"]["container_id"][:12], "nobody"):
+            assert "blue-1" not in browser.get(reverse("container-list"), {"q": text}).content.decode()
+            assert f"{text}-1" not in browser.get(reverse("search"), {"q": text}).content.decode()
+        facets = browser.get(reverse("container-facets")).content.decode()
+    assert re.findall(r'class="count">(\d+)<', facets) == ["1"] * facets.count('class="count"')
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "remove"])
+@pytest.mark.parametrize("who", ["stranger", "member", "owner"])
+def test_many_at_once_are_all_or_none(verb: str, who: str, world: World) -> None:
+    mine, others = ("blue", ("red", "nobody")) if who == "stranger" else ("red", ("blue", "nobody"))
+    key = {whose: "{host_id}/{container_id}".format(**world.things[whose]) for whose in WHOSE}
+    url = reverse("container-bulk", kwargs={"verb": verb})
+    for other in others:
+        for ids in ([key[mine], key[other]], [key[other], key[mine]], [key[other]], [*[key[mine]] * 3, key[other]]):
+            with undone(world) as witness:
+                answer = world.browser(who).post(url, {"ids": ids}, follow=True)
+                calls = witness.calls
+            assert f"{other}-1" not in answer.content.decode()
+            assert not witness.tables - BOOKKEEPING
+            assert calls == []
+    with undone(world):
+        before = set(Operation.objects.values_list("pk", flat=True))
+        world.browser(who).post(url, {"all": "1"})
+        made = Operation.objects.exclude(pk__in=before)
+        assert {operation.object_name for operation in made} == {f"{mine}-1"}
+
+
+def test_credentials_that_nobody_types_are_refused_wherever_they_are_asked_for(world: World) -> None:
+    for key in ("account_login POST", "first-admin POST", "invitation POST", "password-change POST"):
+        who = "member" if key.startswith("password") else ANONYMOUS
+        for field in EXPECT[key].form:
+            for value in ("x" * 4097, "x" * 1_000_000, "고" * 1366, "a\0b", "\0"):
+                with undone(world) as witness:
+                    answer = ask(world.browser(who), key, things=world.things["red"], more={field: value})
+                # The link of the first admin is dead, whatever comes with it.
+                assert answer.status_code == (404 if key.startswith("first-admin") else 400), (key, field, len(value))
+                assert not witness.tables - BOOKKEEPING

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
+from channels.layers import get_channel_layer
 
 from console.audit.models import AuditEvent
 from console.inventory.models import ObservedContainer
+from console.lib.live import GROUP
 from console.lib.origin import Origin
-from console.lib.websocket import REFUSED, UNKNOWN, in_database
+from console.lib.websocket import BAD_FRAME, REFUSED, UNKNOWN, in_database
 from console.routing import websocket_urlpatterns
 from console.terminals.services import issue_ticket
 from tests.console.terminals.conftest import Closed, Viewer, headers_of
@@ -124,3 +126,30 @@ def test_every_socket_is_in_the_table() -> None:
     paths = {str(pattern.pattern).strip("/") for pattern in websocket_urlpatterns}
     # The last pattern takes whatever no other did, and refuses it.
     assert paths - {""} == known - {"ws/nothing"}, "Add to SOCKETS who may open it, or take out what leads nowhere."
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_page_hears_of_nothing_that_is_others() -> None:
+    with one_engine() as engine:
+        world = await in_database(lambda: build(engine))
+        viewer = Viewer("/ws/live/", headers=headers_of(world.sessions["stranger"]))
+        await viewer.accepted()
+        await viewer.control("listening")
+        topics = {
+            whose: [
+                "container:{host_id}:{container_id}".format(**world.things[whose]),
+                "operation:{operation_id}".format(**world.things[whose]),
+            ]
+            for whose in ("red", "nobody", "blue")
+        }
+        others = ["audit", "people", "hosts", "images", "container:*", "container", "operation:x", "person:1", ":", ""]
+        told = [*topics["red"], *others, *topics["nobody"], *topics["blue"]]
+        await get_channel_layer().group_send(GROUP, {"type": "changed", "topics": told})
+        heard = (await viewer.control("changed"))["topics"]
+        assert [topic for topic in heard if ":" in topic] == topics["blue"]
+        assert not set(heard) & {"audit", "people", "hosts", "images"}
+        # What to hear of is not for the page to say.
+        viewer.send({"type": "subscribe", "topics": topics["red"]})
+        code, error = await viewer.ending()
+        assert (code, error["code"] if error else "") == (BAD_FRAME, "bad_frame")
+        await viewer.task
