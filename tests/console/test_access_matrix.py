@@ -18,8 +18,10 @@ from django.http.response import HttpResponseBase
 from django.test import Client
 from django.urls import reverse
 
+from console.accounts.models import TokenScope
 from console.audit.models import AuditEvent
 from console.operations.models import Operation
+from tests.console.tokens import issue, program
 from tests.console.world import (
     ANONYMOUS,
     BOOKKEEPING,
@@ -159,6 +161,7 @@ EXPECT: Final[Mapping[str, Row]] = {
         form={"role": "auditor"}),
     "person-suspend POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
     "person-restore POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
+    "person-revoke-tokens POST":    row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
     # Teams
     "team-list GET":                row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
     "team-create GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
@@ -211,6 +214,9 @@ EXPECT: Final[Mapping[str, Row]] = {
         form={"current": PASSWORD, "password": _NEXT, "password_again": _NEXT}),
     "session-end POST":             row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    HIDE,  HIDE,  LOGIN),
     "session-end-others POST":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "token-create POST":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"name": "robot", "scope": "read", "days": "7"}),
+    "token-revoke POST":            row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    HIDE,  HIDE,  LOGIN),
     "preference-theme POST":        row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
         form={"theme": "dark", "next": "/people/"}),
     "preference-language POST":     row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
@@ -243,11 +249,18 @@ def _alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.lib.health._kept", {})
 
 
+def address(name: str, *, things: Mapping[str, str]) -> str:
+    """The address called ``name`` of one of ``things``."""
+    missing = [part for part in ROUTES[name] if part not in things]
+    assert not missing, f"“{name}” asks for {missing}: put one into the things of tests/console/world.py"
+    return reverse(name, kwargs={part: things[part] for part in ROUTES[name]})
+
+
 def ask(browser: Client, key: str, *, things: Mapping[str, str], more: Mapping[str, str] | None = None) -> Any:
     """Send what the row says, about ``things``, and ``more``."""
     name, method = key.split()
     wanted = EXPECT[key]
-    url = reverse(name, kwargs={part: wanted.url.get(part, f"{{{part}}}").format(**things) for part in ROUTES[name]})
+    url = address(name, things={**things, **{part: value.format(**things) for part, value in wanted.url.items()}})
     form = {name: value.format(**things) for name, value in wanted.form.items()} | dict(more or {})
     return getattr(browser, method.lower())(url, form)
 
@@ -256,6 +269,10 @@ ROUTES: Final = routes()
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 #: Ids of what a team owns: about these, somebody else's people are strangers.
 _OWNED: Final = ("container_id", "operation_id", "team_id", "invitation_id")
+#: A form too large for an address, which changes nothing.
+_READS_BY_POST: Final = frozenset({"container-preview POST"})
+#: Parts of addresses that are no ids.
+_SOME_TEXT: Final = {"name": "state", "verb": "stop", "token": "x"}
 #: A program's headers; refusals are JSON for it, which takes less time than a page.
 _PROGRAM: Final = {"Accept": "application/json"}
 _EVERYWHERE: Final = {
@@ -343,12 +360,12 @@ def test_everybody_is_answered_as_the_table_says(name: str, world: World) -> Non
 @pytest.mark.parametrize("name", ROUTES)
 def test_a_route_takes_no_method_that_is_not_in_the_table(name: str, world: World) -> None:
     browser = world.browser("admin", headers=_PROGRAM)
-    kwargs = {part: world.things["red"].get(part, "x") for part in ROUTES[name]}
+    url = address(name, things=_SOME_TEXT | world.things["red"])
     for method in METHODS:
         if f"{name} {method}" in EXPECT:
             continue
         with undone(world) as witness:
-            answer = browser.generic(method, reverse(name, kwargs=kwargs))
+            answer = browser.generic(method, url)
             calls = witness.calls
         if method == "HEAD" and f"{name} GET" in EXPECT and answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
             continue  # a GET without its content
@@ -390,6 +407,18 @@ def test_a_form_that_is_not_ours_changes_nothing(key: str, who: str, world: Worl
         assert not witness.tables - BOOKKEEPING
 
 
+@pytest.mark.parametrize("key", [key for key in EXPECT if not key.endswith(" GET")])
+def test_a_token_that_reads_changes_nothing(key: str, world: World) -> None:
+    with undone(world):
+        browser = program(issue(world.people["admin"], scope=TokenScope.READ).text)
+        with undone(world) as witness:
+            answer = ask(browser, key, things=world.things["red"])
+            calls = witness.calls
+    assert answer.status_code >= HTTPStatus.BAD_REQUEST or key in _READS_BY_POST
+    assert calls == []
+    assert not witness.tables - BOOKKEEPING - RECORD - {"accounts_apitoken"}
+
+
 def test_our_own_form_does(world: World) -> None:
     """So that the test above proves something."""
     mark = secrets.token_hex(16)
@@ -403,7 +432,7 @@ def test_our_own_form_does(world: World) -> None:
 @pytest.mark.parametrize("name", ROUTES)
 def test_another_host_name_reaches_nothing(name: str, world: World) -> None:
     browser = world.browser("admin", headers=_PROGRAM)
-    url = reverse(name, kwargs={part: world.things["red"].get(part, "x") for part in ROUTES[name]})
+    url = address(name, things=_SOME_TEXT | world.things["red"])
     for method in ("GET", "POST"):
         with undone(world) as witness:
             answer = browser.generic(method, url, headers={"Host": "evil.example"})
@@ -419,7 +448,7 @@ def test_an_object_of_an_engine_is_named_by_its_full_id_alone(name: str, world: 
     things = world.things["red"]
     (part,) = {"container_id", "image_id"} & set(ROUTES[name])
     full = things[part]
-    url = reverse(name, kwargs={each: things[each] for each in ROUTES[name]})
+    url = address(name, things=things)
     names = (full[:12], full[:4], full.upper(), f"{full} ", f"{full}0", f"sha256:{full}", things["container_name"])
     for other in (*names, f"%2F{things['container_name']}", f"%2e%2e/{full}", f"{full}%00", f"{full}%0a", "*", "%25"):
         for method in ("GET", "POST"):
@@ -438,8 +467,8 @@ def test_an_object_of_an_engine_is_named_by_its_full_id_alone(name: str, world: 
 def test_what_is_no_id_of_ours_is_not_found(name: str, world: World) -> None:
     things = world.things["red"]
     for part in ROUTES[name]:
-        whole = {each: things.get(each, "x") for each in ROUTES[name]}
-        url = reverse(name, kwargs=whole)
+        whole = _SOME_TEXT | things
+        url = address(name, things=whole)
         for other in ("1", "0", "-1", "9" * 30, "x", f"{{{whole[part]}}}", whole[part].replace("-", "") + "0", "null"):
             with undone(world) as witness:
                 answer = world.browser("admin", headers=_PROGRAM).generic("GET", url.replace(whole[part], other))

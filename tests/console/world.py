@@ -39,6 +39,7 @@ from console.policies.rules import Rules
 from console.policies.services import save_policy
 from console.rbac.models import HostGrant
 from runtime.testing import FakeEngine
+from tests.console.tokens import issue
 
 ANONYMOUS: Final = "anonymous"
 #: Roles are meant towards the team red. The stranger owns the team blue; the suspended signed in before.
@@ -210,6 +211,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
     # Long enough to be found in a page.
     session_id = 1_000_000_007
     UserSession.objects.filter(session_key=world.sessions["owner"]).update(id=session_id)
+    token = issue(world.people["owner"])
     observe_images(host)
     image_id = ObservedImage.objects.get().image_id.removeprefix("sha256:")
     for whose in WHOSE:
@@ -233,6 +235,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
             "ended_operation_id": str(ended.pk),
             "person_id": str(person.pk),
             "session_id": str(session_id),
+            "token_id": str(token.token.pk),
             "invitation_id": str(invited.invitation.pk),
             "invitation_token": joined.token,
             **more,
