@@ -94,5 +94,6 @@ def test_what_a_person_types_into_a_form_comes_back_as_text(signed_in: Callable[
         page.get_by_role("button", name=button, exact=True).click()
         expect(page.get_by_role("main").locator(".form-field-errors").first).to_be_visible()
         expect(page.get_by_label(label, exact=True)).to_have_value(MARKUP[1])
-    page.goto(f"/audit/?q={MARKUP[1]}&person={MARKUP[0]}")
-    expect(page.get_by_label("Object or host")).to_have_value(MARKUP[1])
+    page.goto(f"/audit/?q={MARKUP[1]}&person={MARKUP[0]}&object={MARKUP[1]}")
+    expect(page.get_by_label("Search the record")).to_have_value(MARKUP[1])
+    expect(page.get_by_label("Object")).to_have_value(MARKUP[1])
