@@ -12,16 +12,28 @@ from django.test import Client
 
 from console import gateway
 from console.accounts.models import Membership, Team, TeamRole, User
-from console.gateway import ContainerEngine
+from console.containers.services import create_container
+from console.gateway import (
+    ContainerEngine,
+    ContainerSpec,
+    Healthcheck,
+    PublishedPort,
+    RestartPolicy,
+    TmpfsMount,
+    VolumeMount,
+)
 from console.hosts.models import DriverChoice, Host, HostState
 from console.inventory.models import ObservedContainer
+from console.lib.amounts import MIB
 from console.operations.models import Operation
 from console.policies.models import Reservation
 from console.rbac.models import HostGrant, Ownership
 from runtime import ExecSpec
+from runtime.drivers.docker.fields import FIELDS, Fixed, Spec
 from runtime.testing import EngineTap
 from tests.console.policies.teams import policy
 from tests.engines import UnixConnection, busybox_image_tar, private_dockerd, private_podman, short_directory
+from tests.runtime.unit.engine_api import ENDPOINTS, leaves
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db, pytest.mark.xdist_group("team-containers")]
 IMAGE = "live-box:latest"
@@ -131,6 +143,53 @@ def test_what_runs_in_a_teams_container_has_the_rights_of_the_policy(
     }
     container = ObservedContainer.objects.get()
     assert (container.name, container.networks) == ("red-web", ["red-net"])
+
+
+def test_every_field_that_is_sent_and_that_the_engine_knows_is_classified(
+    harbour: Host, red: Team, bob: User, tap: EngineTap, run_operations: Callable[[], None]
+) -> None:
+    spec = ContainerSpec(
+        name="full",
+        image=IMAGE,
+        command=("sleep 1000",),
+        entrypoint=("sh", "-c"),
+        environment=(("LOG", "a=b"),),
+        hostname="web",
+        user="1000:1000",
+        working_directory="/tmp",
+        tty=True,
+        open_stdin=True,
+        read_only_root=True,
+        ports=(PublishedPort(container_port=80),),
+        volumes=(VolumeMount(volume="data", target="/data", read_only=True),),
+        tmpfs=(TmpfsMount(target="/run/x"),),
+        restart_policy=RestartPolicy.ON_FAILURE,
+        memory_bytes=64 * MIB,
+        nano_cpus=500_000_000,
+        pids_limit=50,
+        healthcheck=Healthcheck(test="true", interval=5),
+        stop_timeout=1,
+        cap_add=("CHOWN",),
+    )
+    operation = create_container(actor=bob, host=harbour, spec=spec, pull="never", start=False, team=red)
+    run_operations()
+    operation.refresh_from_db()
+    assert operation.state == "succeeded", f"{operation.error}\n{operation.output}"
+
+    bodies = {
+        name: request.json()
+        for request in tap.changes
+        for name, path in ENDPOINTS.items()
+        if request.path.endswith(path)
+    }
+    assert set(bodies) == {"container create", "network create", "volume create"}
+    for name, body in bodies.items():
+        for path, _value in leaves(body, FIELDS[name]):
+            assert isinstance(FIELDS[name].get(path), (Spec, Fixed)), f"{name}: {path}"
+
+    raw = gateway.call(harbour.endpoint, lambda engine: engine.inspect_container(operation.object_id)).raw
+    known = {path.split(".")[1] for path in FIELDS["container create"] if path.startswith("HostConfig.")}
+    assert set(raw["HostConfig"]) - known == set(), "the engine has fields that nobody classified"
 
 
 def test_the_second_one_joins_the_same_network_and_volume(create: Callable[..., Operation], red: Team) -> None:
