@@ -115,7 +115,8 @@ class LiveConsumer(StreamConsumer):
             for topic in topics
             if topic.partition(":")[0] in self._topics and (topic == mine or not topic.startswith("notifications:"))
         ]
-        if user is None or rights_of(user).everywhere >= Level.VIEW:
+        names_objects = any(":" in topic and topic != mine for topic in found)
+        if user is None or rights_of(user).everywhere >= Level.VIEW or not names_objects:
             return found
         others = [topic for topic in found if topic != mine]
         return [*(topic for topic in found if topic == mine), *await in_database(lambda: _known(user, others))]

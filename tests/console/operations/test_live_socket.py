@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -14,9 +15,10 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
 
-from console.accounts.models import Role, User
+from console.accounts.models import Membership, Role, Team, TeamRole, User
 from console.lib.live import GROUP
-from console.operations.consumers import LiveConsumer
+from console.operations import consumers
+from console.operations.consumers import LiveConsumer, _known
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Connect = Callable[..., Any]
@@ -68,6 +70,29 @@ async def test_topics_reach_the_page_and_nothing_else_does() -> None:
         assert connected
         await _tell("containers", "operation:6f1c", "invented:topic")
         assert await socket.receive_json_from() == {"type": "changed", "topics": ["containers", "operation:6f1c"]}
+
+
+async def test_a_member_is_told_of_lists_without_a_question_to_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    bob, client = await _person("bob", role=Role.USER)
+    team = await Team.objects.acreate(name="red")
+    await Membership.objects.acreate(team=team, person=bob, role=TeamRole.MEMBER)
+    asked: list[list[str]] = []
+
+    def known(user: User, topics: list[str]) -> list[str]:
+        asked.append(topics)
+        return _known(user, topics)
+
+    monkeypatch.setattr(consumers, "_known", known)
+    async with _socket(client) as (socket, connected):
+        assert connected
+        await _tell("containers", "operations", f"notifications:{bob.pk}", "hosts")
+        told = await socket.receive_json_from()
+        assert set(told["topics"]) == {"containers", "operations", f"notifications:{bob.pk}"}
+        assert asked == []
+
+        await _tell("containers", f"operation:{uuid4()}")
+        assert (await socket.receive_json_from())["topics"] == ["containers"]
+        assert len(asked) == 1
 
 
 async def test_who_may_see_nothing_is_told_nothing() -> None:
