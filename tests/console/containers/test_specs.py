@@ -263,6 +263,20 @@ def test_a_narrowed_one_as_podman_tells_it_does_not_differ() -> None:
     assert differences(NARROW, raw) == []
 
 
+def test_what_podman_keeps_writable_of_a_read_only_one_does_not_differ() -> None:
+    spec = dataclasses.replace(FULL, read_only_root=True, tmpfs=(TmpfsMount(target="/tmp"), TmpfsMount(target="/t")))
+    raw = made(spec)
+    raw["HostConfig"]["Tmpfs"] = dict.fromkeys(("/run", "/tmp", "/var/tmp"), "rw,rprivate,nosuid,nodev,tmpcopyup")
+    assert differences(spec, raw) == []
+    raw["HostConfig"]["Tmpfs"]["/opt"] = "rw"
+    assert differences(spec, raw)
+
+    writable = dataclasses.replace(spec, read_only_root=False)
+    raw = made(writable)
+    raw["HostConfig"]["Tmpfs"] = {"/run": "rw"}
+    assert differences(writable, raw), "only a read-only one has them"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
