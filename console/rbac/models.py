@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import BooleanField, Func, OuterRef, Q, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import Team
@@ -92,7 +92,10 @@ def team_of(*, kind: str, object_id: str) -> Subquery:
 
 def owned_by(team_ids: list[UUID], *, kind: str, object_id: str) -> Q:
     """Return the condition that a row's object is one of the teams'; ``object_id`` names its column."""
-    theirs = Ownership.objects.filter(kind=kind, team_id__in=team_ids)
-    # The pair is what counts. The two alone let a database begin with the few that are theirs, not with all there are.
-    pair = theirs.filter(host_id=OuterRef("host_id"), object_id=OuterRef(object_id))
-    return Q(Exists(pair), **{"host_id__in": theirs.values("host_id"), f"{object_id}__in": theirs.values("object_id")})
+    if not team_ids:
+        return Q(pk__in=())
+    theirs = Ownership.objects.filter(kind=kind, team_id__in=team_ids).values("host_id", "object_id")
+    # As one pair, for which Django has no lookup: so a database begins with the few that are theirs, not with all there
+    # are, and looks each of them up once.
+    pair = Func("host_id", object_id, template="(%(expressions)s)")
+    return Q(Func(pair, Subquery(theirs), template="%(expressions)s", arg_joiner=" IN ", output_field=BooleanField()))
