@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Sum
+from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Team
@@ -27,9 +27,9 @@ def rules_of(team_id: UUID) -> Rules:
 
 def without_shells(team_ids: Collection[UUID]) -> set[UUID]:
     """Return which of the teams have a policy that keeps their people out of shells."""
-    newer = PolicyVersion.objects.filter(team_id=OuterRef("team_id"), number__gt=OuterRef("number"))
-    closed = PolicyVersion.objects.filter(~Exists(newer), team_id__in=team_ids, content__shells=False)
-    return set(closed.values_list("team_id", flat=True))
+    versions = PolicyVersion.objects.filter(team_id__in=team_ids).order_by("number")
+    newest = dict(versions.values_list("team_id", "content__shells"))
+    return {team_id for team_id, shells in newest.items() if shells is False}
 
 
 def grant_of(*, team_id: UUID, host_id: UUID) -> HostGrant | None:
