@@ -1,11 +1,11 @@
-"""`./pilothouse bench [list start idle terminal logs]`: speed and memory against the budgets; all by default."""
+"""`./pilothouse bench [list access start idle terminal logs]`: speed and memory against the budgets; all by default."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-MEASUREMENTS = ("list", "start", "idle", "terminal", "logs")
+MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "logs")
 
 
 def main(names: list[str]) -> int:

@@ -112,14 +112,16 @@ class Console:
         answer = browser.post(path, form)
         if answer.status not in (200, 302):
             raise RuntimeError(f"the first admin was not made: {answer.status} {answer.text[:500]}")
-        home = browser.get("/")
-        if home.status != 200:
-            login = browser.get("/accounts/login/").text
-            token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', login)
-            browser.post(
-                "/accounts/login/",
-                {"csrfmiddlewaretoken": token[1] if token else "", "login": "bench", "password": password},
-            )
+        if browser.get("/").status != 200:
+            _sign_in(browser, username="bench", password=password)
+        return browser
+
+    def sign_in(self, username: str, *, password: str) -> Browser:
+        """Sign somebody in who is there already."""
+        browser = Browser("127.0.0.1", self.port)
+        _sign_in(browser, username=username, password=password)
+        if browser.get("/").status != 200:
+            raise RuntimeError(f"{username} could not sign in")
         return browser
 
     def manage(self, *arguments: str, code: str = "") -> str:
@@ -131,6 +133,13 @@ class Console:
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)} failed: {done.stdout}{done.stderr}")
         return done.stdout
+
+
+def _sign_in(browser: Browser, *, username: str, password: str) -> None:
+    page = browser.get("/accounts/login/").text
+    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+    form = {"csrfmiddlewaretoken": token[1] if token else "", "login": username, "password": password}
+    browser.post("/accounts/login/", form)
 
 
 def raw_request(path: Path, method: str, target: str, body: bytes = b"", *, content_type: str = "") -> Answer:

@@ -22,15 +22,15 @@ def main() -> int:
     with console() as running:
         _fill(running.engine.socket)
         browser = running.sign_in_first_admin()
-        _wait_for_rows(browser, CONTAINERS)
+        wait_for_rows(browser, CONTAINERS)
         # In turns: what else the machine does hits both alike.
-        engine, page = _in_turns(
-            lambda: _timed_engine(running.engine.socket), lambda: _timed_page(browser, total=CONTAINERS)
+        engine, page = in_turns(
+            lambda: _timed_engine(running.engine.socket), lambda: timed_page(browser, total=CONTAINERS)
         )
         _seed(running, count=MORE)
-        _wait_for_rows(browser, MORE)
-        engine_again, grown = _in_turns(
-            lambda: _timed_engine(running.engine.socket), lambda: _timed_page(browser, total=MORE)
+        wait_for_rows(browser, MORE)
+        engine_again, grown = in_turns(
+            lambda: _timed_engine(running.engine.socket), lambda: timed_page(browser, total=MORE)
         )
     reference = percentile(engine, 0.5)
     # The machine may have become busier or calmer meanwhile; the engine's list did not change and tells by how much.
@@ -82,7 +82,8 @@ def _seed(running: Console, *, count: int) -> None:
     running.manage("shell", "-c", code)
 
 
-def _wait_for_rows(browser: Browser, count: int) -> None:
+def wait_for_rows(browser: Browser, count: int) -> None:
+    """Wait until the list says that there are ``count``."""
     limit = time.monotonic() + 120
     while time.monotonic() < limit:
         if f" of {count}<" in browser.get("/containers/").text.replace(",", ""):
@@ -91,7 +92,8 @@ def _wait_for_rows(browser: Browser, count: int) -> None:
     raise RuntimeError(f"the list never showed {count} containers")
 
 
-def _in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[list[float], list[float]]:
+def in_turns(first: Callable[[], float], second: Callable[[], float]) -> tuple[list[float], list[float]]:
+    """Return what both found, in milliseconds, without what they found while they became warm."""
     pairs = [(first(), second()) for _round in range(_ROUNDS + _WARM_UP)][_WARM_UP:]
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
@@ -105,7 +107,8 @@ def _timed_engine(path: Path) -> float:
     return taken * 1000
 
 
-def _timed_page(browser: Browser, *, total: int) -> float:
+def timed_page(browser: Browser, *, total: int) -> float:
+    """Return how long the first page of a list of ``total`` takes."""
     begun = time.perf_counter()
     answer = browser.get("/containers/")
     taken = time.perf_counter() - begun

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from console.accounts.models import Team
     from console.gateway import Container
     from console.hosts.models import Host
 
 _IMAGES: Final = [f"registry.example/team-{team}/app-{app}:1.{app}" for team in range(8) for app in range(25)]
+_HOSTS: Final = 10
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -60,3 +62,43 @@ def fill_inventory(host: Host, count: int, *, seed: int = 1) -> None:
     from console.inventory.services import apply_containers
 
     apply_containers(host, containers=plausible_containers(count, seed=seed), asked_at=timezone.now())
+
+
+def fill_teams(*, teams: int, people: int, containers: int, password: str) -> None:
+    """Make the inventory hold ``containers`` on ten hosts, with an equal share of them and of ``people`` for each team.
+
+    ``team-0-person-0`` and so on; the first of each team is a member who signs in with ``password``. May be called
+    again for more.
+    """
+    from console.accounts.models import Team
+    from console.hosts.models import Host
+    from console.inventory.models import ObservedContainer
+    from console.rbac.models import HostGrant, OwnedKind, Ownership
+
+    everybody = []
+    for number in range(teams):
+        team = Team.objects.filter(name=f"team-{number}").first() or Team.objects.create(name=f"team-{number}")
+        _fill_team(team, people // teams, password=password if number == 0 else None)
+        everybody.append(team)
+    for number in range(_HOSTS):
+        host, _is_new = Host.objects.get_or_create(name=f"host-{number}", url=f"unix:///nowhere/{number}.sock")
+        fill_inventory(host, containers // _HOSTS, seed=number)
+        grants = [HostGrant(team=team, host=host, containers=None) for team in everybody]
+        HostGrant.objects.bulk_create(grants, ignore_conflicts=True)
+    Ownership.objects.all().delete()
+    rows = ObservedContainer.objects.filter(host__name__startswith="host-").order_by("container_id")
+    Ownership.objects.bulk_create(
+        [
+            Ownership(host_id=host_id, kind=OwnedKind.CONTAINER, object_id=container_id, team=everybody[number % teams])
+            for number, (host_id, container_id) in enumerate(rows.values_list("host_id", "container_id"))
+        ],
+        batch_size=1000,
+    )
+
+
+def _fill_team(team: Team, count: int, *, password: str | None) -> None:
+    from console.accounts.models import Membership, TeamRole, User
+
+    for number in range(team.people.count(), count):
+        person = User.objects.create_user(f"{team.name}-person-{number}", password if number == 0 else None)
+        Membership.objects.create(team=team, person=person, role=TeamRole.MEMBER)

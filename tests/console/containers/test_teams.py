@@ -6,8 +6,11 @@ import re
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from bench.seed import fill_teams
 from console.accounts.models import Membership, Role, Team, TeamRole, User
 from console.audit.models import AuditEvent
 from console.containers.services import assign_container, start_container
@@ -214,6 +217,19 @@ def test_signals_name_only_what_a_person_may_know(
     ]
     assert _known(person("viewer", red=red, blue=blue), topics) == [topics[0], topics[1], topics[3]]
     assert _known(person("other team", red=red, blue=blue), topics) == [topics[0]]
+
+
+def test_a_members_list_asks_as_often_for_many_as_for_few(client_of: ClientOf) -> None:
+    def queries() -> int:
+        client = client_of(User.objects.get(username="team-0-person-0"))
+        with CaptureQueriesContext(connection) as asked:
+            assert client.get("/containers/").content.count(b"data-row") in (10, 20)
+        return len(asked)
+
+    fill_teams(teams=2, people=2, containers=20, password="correct horse")
+    few = queries()
+    fill_teams(teams=10, people=10, containers=200, password="correct horse")
+    assert queries() == few
 
 
 def test_hosts_and_images_are_not_for_teams(host: Host, as_: Callable[[str], Client]) -> None:
