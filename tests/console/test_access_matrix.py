@@ -24,6 +24,7 @@ from console.operations.models import Operation
 from tests.console.tokens import issue, program
 from tests.console.world import (
     ANONYMOUS,
+    BAD,
     BOOKKEEPING,
     DENY,
     HIDE,
@@ -135,6 +136,32 @@ EXPECT: Final[Mapping[str, Row]] = {
     "image-tag POST":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
         form={"reference": "demo:two"}),
     "image-remove POST":            row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    # Volumes and networks
+    "volume-list GET":              row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "volume-create GET":            row(LOGIN, OK,    DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "volume-create POST":           row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"team": "{team_id}", "host": "{host_id}", "name": "cargo"}, hidden_as=422, of=("red",)),
+    "volume-detail GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
+        name="{volume_name}"),
+    "volume-remove GET":            row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        name="{volume_name}"),
+    "volume-remove POST":           row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        name="{volume_name}", form={"confirmation": "{volume_name}"}),
+    "volume-assign GET":            row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        name="{volume_name}"),
+    "volume-assign POST":           row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        name="{volume_name}", form={"team": ""}),
+    "network-list GET":             row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "network-create GET":           row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "network-create POST":          row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"host": "{host_id}", "name": "canal"}),
+    "network-detail GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "network-remove GET":           row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "network-remove POST":          row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"confirmation": "{network_name}"}),
+    "network-assign GET":           row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "network-assign POST":          row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"team": ""}),
     # Terminals and logs
     "terminal-ticket POST":         row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
         form=_CONTAINER),
@@ -162,6 +189,12 @@ EXPECT: Final[Mapping[str, Row]] = {
     "person-suspend POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
     "person-restore POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
     "person-revoke-tokens POST":    row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
+    "person-reset-second-factor POST": row(LOGIN, HIDE, HIDE, HIDE, HIDE,  DENY,  OK,    LOGIN),
+    "group-list GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
+    "group-map GET":                row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
+    "group-map POST":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
+        form={"source": "oidc", "group": "rowers", "team": "{empty_team_id}", "role": "member"}),
+    "group-unmap POST":             row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  DENY,  OK,    LOGIN),
     # Teams
     "team-list GET":                row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
     "team-create GET":              row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
@@ -217,6 +250,32 @@ EXPECT: Final[Mapping[str, Row]] = {
     "token-create POST":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
         form={"name": "robot", "scope": "read", "days": "7"}),
     "token-revoke POST":            row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    HIDE,  HIDE,  LOGIN),
+    # A second factor, proofs, and other ways to sign in; no provider is set up here
+    "second-factor GET":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "second-factor-app GET":        row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "second-factor-app POST":       row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "second-factor-app-remove POST": row(LOGIN, OK, OK, OK, OK, OK, OK, LOGIN),
+    "second-factor-key-add GET":    row(LOGIN, BAD, BAD, BAD, BAD, BAD, BAD, LOGIN),
+    "second-factor-key-add POST":   row(LOGIN, BAD, BAD, BAD, BAD, BAD, BAD, LOGIN),
+    "second-factor-key-options POST": row(LOGIN, BAD, BAD, BAD, BAD, BAD, BAD, LOGIN),
+    "second-factor-key-rename GET": row(LOGIN, HIDE, HIDE, HIDE, HIDE, HIDE, HIDE, LOGIN),
+    "second-factor-key-rename POST": row(LOGIN, HIDE, HIDE, HIDE, HIDE, HIDE, HIDE, LOGIN,
+        form={"name": "red key"}),
+    "second-factor-key-remove POST": row(LOGIN, HIDE, HIDE, HIDE, HIDE, HIDE, HIDE, LOGIN),
+    "second-factor-recovery-codes POST": row(LOGIN, OK, OK, OK, OK, OK, OK, LOGIN),
+    "second-factor-off POST":       row(LOGIN, OK, OK, OK, OK, OK, OK, LOGIN),
+    "confirm GET":                  row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "confirm POST":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"password": PASSWORD}),
+    "confirm-key POST":             row(LOGIN, BAD, BAD, BAD, BAD, BAD, BAD, LOGIN),
+    "second-step GET":              row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "second-step POST":             row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "second-step-key POST":         row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "connection-add POST":          row(LOGIN, HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  LOGIN),
+    "connection-add-directory POST": row(LOGIN, HIDE, HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  LOGIN),
+    "connection-remove POST":       row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    HIDE,  HIDE,  LOGIN),
+    "oidc-start POST":              row(HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE),
+    "oidc-callback GET":            row(HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE,  HIDE),
     "preference-theme POST":        row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
         form={"theme": "dark", "next": "/people/"}),
     "preference-language POST":     row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
@@ -268,7 +327,7 @@ def ask(browser: Client, key: str, *, things: Mapping[str, str], more: Mapping[s
 ROUTES: Final = routes()
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 #: Ids of what a team owns: about these, somebody else's people are strangers.
-_OWNED: Final = ("container_id", "operation_id", "team_id", "invitation_id")
+_OWNED: Final = ("container_id", "volume_name", "network_id", "operation_id", "team_id", "invitation_id")
 #: A form too large for an address, which changes nothing.
 _READS_BY_POST: Final = frozenset({"container-preview POST"})
 #: Parts of addresses that are no ids.

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.db import connection, transaction
@@ -25,13 +27,15 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from console import gateway
-from console.accounts.models import Membership, Role, Team, TeamRole, User
+from console.accounts.models import GroupMapping, Membership, Role, Source, Team, TeamRole, User
 from console.accounts.services import issue_bootstrap_link
+from console.containers.network_services import assign_network
 from console.containers.services import assign_container, start_container
-from console.gateway import ContainerSpec
+from console.containers.volume_services import assign_volume
+from console.gateway import ContainerSpec, NetworkSpec, VolumeSpec
 from console.hosts.models import Host, HostState
-from console.inventory.models import ObservedContainer, ObservedImage
-from console.inventory.services import observe_container, observe_images
+from console.inventory.models import ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume
+from console.inventory.services import observe_container, observe_images, observe_networks, observe_volumes
 from console.lib.origin import Origin
 from console.operations.models import OperationState
 from console.people.invitation_services import invite
@@ -70,6 +74,8 @@ OK: Final = "ok"
 HIDE: Final = "hide"
 #: 403, and a row of the record says so.
 DENY: Final = "deny"
+#: 400: makes no sense at this address, whoever asks.
+BAD: Final = "400"
 #: Led to the sign-in, or 401.
 LOGIN: Final = "login"
 
@@ -211,7 +217,15 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
     # Long enough to be found in a page.
     session_id = 1_000_000_007
     UserSession.objects.filter(session_key=world.sessions["owner"]).update(id=session_id)
-    token = issue(world.people["owner"])
+    owner = world.people["owner"]
+    token = issue(owner)
+    # Somebody's who asks for nothing: whoever has one is asked for it instead of the password.
+    key = Authenticator(user=world.people["bystander"], type=Authenticator.Type.WEBAUTHN, data={"name": "blue key"})
+    connection = SocialAccount(user=owner, provider="https://id.example", uid="owner-there")
+    mapping = GroupMapping(source=Source.OIDC, group="sailors", team=teams["green"])
+    for found in (key, connection, mapping):
+        found.id = session_id
+        found.save()
     observe_images(host)
     image_id = ObservedImage.objects.get().image_id.removeprefix("sha256:")
     for whose in WHOSE:
@@ -225,12 +239,19 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
         invited = invite(actor=admin, origin=Origin(), team=team, note=f"for {whose}")
         joined = invite(actor=admin, origin=Origin(), team=teams["green"])
         person = world.people.get(f"another-{whose}", world.people["bystander"])
+        volume_name, network_id = _make_belongings(host, whose, team=team, admin=admin)
         world.things[whose] = {
             "host_id": str(host.pk),
             "host_name": host.name,
             "container_id": container.container_id,
             "container_name": container.name,
             "image_id": image_id,
+            "volume_name": volume_name,
+            "network_id": network_id,
+            "network_name": f"{whose}-network",
+            "key_id": str(key.pk),
+            "connection_id": str(connection.pk),
+            "mapping_id": str(mapping.pk),
             "operation_id": str(operation.pk),
             "ended_operation_id": str(ended.pk),
             "person_id": str(person.pk),
@@ -247,6 +268,24 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
                 "empty_team_id": str(empty.pk),
                 "empty_team_name": empty.name,
             }
+
+
+def _make_belongings(host: Host, whose: str, *, team: Team | None, admin: User) -> tuple[str, str]:
+    """Make a volume and a network, and give them to ``team``; return the name and the id."""
+
+    async def make(engine: gateway.ContainerEngine) -> str:
+        await engine.create_volume(VolumeSpec(name=f"{whose}-volume"))
+        return await engine.create_network(NetworkSpec(name=f"{whose}-network"))
+
+    network_id = gateway.call(host.endpoint, make)
+    observe_volumes(host)
+    observe_networks(host)
+    volume = ObservedVolume.objects.select_related("host").get(name=f"{whose}-volume")
+    if team is not None:
+        assign_volume(actor=admin, volume=volume, team=team)
+        network = ObservedNetwork.objects.select_related("host").get(network_id=network_id)
+        assign_network(actor=admin, network=network, team=team)
+    return volume.name, network_id
 
 
 def _make_container(host: Host, name: str) -> ObservedContainer:
