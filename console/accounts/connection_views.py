@@ -113,7 +113,7 @@ def connection_add(request: HttpRequest) -> HttpResponse:
     provider = _provider()
     check_credentials(request.POST, "confirm-current")
     form = ConfirmForm(request.POST, user=user, prefix="confirm")
-    if not ratelimit.consume(request, action="change_password", user=user):
+    if not ratelimit.consume(request, action="reauthenticate", user=user):
         form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
         return show_settings(request, confirm=form, status=HTTPStatus.TOO_MANY_REQUESTS)
     if not form.is_valid():
@@ -132,7 +132,7 @@ def connection_add_directory(request: HttpRequest) -> HttpResponse:
     _want_second_factor(user)
     check_credentials(request.POST, "directory-username", "directory-password", "directory-current")
     form = DirectoryForm(request.POST, user=user, prefix="directory")
-    if not ratelimit.consume(request, action="change_password", user=user):
+    if not ratelimit.consume(request, action="reauthenticate", user=user):
         form.add_error("current", _("Too many attempts. Wait a minute, then try again."))
         return show_settings(request, directory=form, status=HTTPStatus.TOO_MANY_REQUESTS)
     proof = None

@@ -28,7 +28,7 @@ def test_one_signs_in_and_lands_where_one_wanted_to_be(
     page.goto("/settings/")
     page.get_by_role("button", name="Sign in with Acme").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Settings")
-    expect(page.get_by_role("textbox", name="Name")).to_have_value("Erin Example")
+    expect(page.get_by_role("region", name="Profile").get_by_label("Name", exact=True)).to_have_value("Erin Example")
     expect(page.get_by_role("region", name="Password")).to_contain_text("You sign in with Acme")
 
 
