@@ -20,7 +20,7 @@ from console.accounts.models import ApiToken, Invitation, Membership, Role, Sour
 from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
-from console.policies.queries import HostQuota, quotas_of
+from console.policies.queries import HostQuota, quotas_of, rules_of
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 from console.rbac.policy import allowed
 
@@ -70,6 +70,10 @@ class TeamPage:
     memberships: list[Membership]
     invitations: list[Invitation]
     quotas: list[HostQuota]
+    #: Whether its policy allows any image: a new team's allows none.
+    may_run_something: bool
+    #: Whether the reader may make containers for it.
+    may_create: bool
     owned: list[OwnedObject]
     owned_total: int
     #: How many of each kind, in words.
@@ -137,6 +141,8 @@ def team_page(user: User, team: Team) -> TeamPage:
         memberships=memberships,
         invitations=open_invitations(user, team=team),
         quotas=quotas_of(team),
+        may_run_something=bool(rules_of(team.pk).images),
+        may_create=allowed(user, "container.create", team_id=team.pk),
         owned=_owned(team.ownerships.all()),
         owned_total=sum(numbers.values()),
         owned_words=owned_words(numbers),

@@ -341,6 +341,7 @@ def test_a_failure_is_told_in_every_tab_until_it_was_seen(console: Console, sign
     console.engine.run("broken-box", "/no/such/program", start=False)
     page, elsewhere = signed_in(), signed_in()
     elsewhere.goto("/settings/")
+    elsewhere.wait_for_load_state("networkidle")
     if elsewhere.locator(".notifications-count").is_visible():  # what other tests left
         elsewhere.locator("#notifications-button").click()
         elsewhere.get_by_role("button", name="Mark all as seen").click()

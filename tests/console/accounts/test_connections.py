@@ -66,7 +66,7 @@ def test_a_session_that_somebody_borrowed_connects_nothing(provider: Provider, b
     assert answer.status_code == 422
     assert "not your present password" in answer.content.decode()
     assert provider.asked == []
-    for _ in range(5):
+    for _ in range(10):
         answer = browser.post("/settings/connections/add/", {"confirm-current": "a guess"})
     assert answer.status_code == 429
 

@@ -146,6 +146,7 @@ def test_being_used_is_written_once_a_minute(
 def test_it_reads_while_nothing_can_be_written(alice: User, host: Host) -> None:
     robot = program(issue(alice).text)
     on_sqlite = connection.vendor == "sqlite"
+    connection.check_constraints()  # or they would be looked at when the test ends, which counts as writing
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON" if on_sqlite else "SET TRANSACTION READ ONLY")
         try:

@@ -11,6 +11,8 @@ from django.utils import timezone
 from console.accounts.models import Team, TeamRole, User
 from console.hosts.models import Host
 from console.inventory.services import apply_containers
+from console.policies.models import PolicyVersion
+from console.policies.rules import Rules, to_json
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 from tests.console.inventory.conftest import container
 from tests.console.people.conftest import Sign, join, rows
@@ -104,7 +106,21 @@ def test_more_of_everything_costs_no_more_queries(
         join(User.objects.create(username=f"person{number}"), red, TeamRole.VIEWER)
         Ownership.objects.create(host=host, team=red, kind=OwnedKind.CONTAINER, object_id=f"{number:064x}")
         Team.objects.create(name=f"team{number}")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert client.get(url(red)).status_code == 200
     with django_assert_max_num_queries(8):
         assert client.get("/people/teams/").status_code == 200
+
+
+def test_a_team_that_can_create_nothing_yet_says_what_is_missing(
+    alice: User, red: Team, host: Host, client_of: Sign
+) -> None:
+    page = client_of(alice).get(url(red)).content.decode()
+    assert "It has no host: give it one, or a part of one." in page
+    assert f"{url(red)}policy/edit/" in page
+
+    HostGrant.objects.create(team=red, host=host)
+    PolicyVersion.objects.create(team=red, number=1, content=to_json(Rules(images=("nginx",))), author_name="alice")
+    page = client_of(alice).get(url(red)).content.decode()
+    assert "can create nothing yet" not in page
+    assert f"/containers/create/?team={red.pk}" in page
