@@ -28,9 +28,9 @@ class Frame:
     def _audiences(self) -> frozenset[Audience]:
         user = getattr(self._request, "user", None)
         if getattr(user, "oversees", False):
-            return frozenset({Audience.EVERYBODY, Audience.OVERSEERS})
+            return frozenset({Audience.EVERYBODY, Audience.INVOLVED, Audience.OVERSEERS})
         if getattr(user, "is_in_team", False):
-            return frozenset({Audience.EVERYBODY, Audience.TEAMMATES})
+            return frozenset({Audience.EVERYBODY, Audience.INVOLVED, Audience.TEAMMATES})
         return frozenset({Audience.EVERYBODY})
 
     @property

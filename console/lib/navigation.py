@@ -16,6 +16,8 @@ class Audience(enum.Enum):
     EVERYBODY = enum.auto()
     #: Admins and auditors.
     OVERSEERS = enum.auto()
+    #: Those who look after everything, and those who are in a team: others find nothing there.
+    INVOLVED = enum.auto()
     #: Everybody else who is in a team.
     TEAMMATES = enum.auto()
 
@@ -35,14 +37,28 @@ class Entry:
 
 ENTRIES = (
     Entry(name="overview", label=_("Overview"), icon="layout-dashboard", on_phone=True, by_host=True),
-    Entry(name="container-list", label=_("Containers"), icon="box", on_phone=True, by_host=True),
+    Entry(
+        name="container-list",
+        label=_("Containers"),
+        icon="box",
+        on_phone=True,
+        by_host=True,
+        audience=Audience.INVOLVED,
+    ),
     Entry(
         name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True, audience=Audience.OVERSEERS
     ),
-    Entry(name="volume-list", label=_("Volumes"), icon="hard-drive", by_host=True),
-    Entry(name="network-list", label=_("Networks"), icon="network", by_host=True),
+    Entry(name="volume-list", label=_("Volumes"), icon="hard-drive", by_host=True, audience=Audience.INVOLVED),
+    Entry(name="network-list", label=_("Networks"), icon="network", by_host=True, audience=Audience.INVOLVED),
     Entry(name="host-list", label=_("Hosts"), icon="server", audience=Audience.OVERSEERS),
-    Entry(name="activity", label=_("Activity"), icon="activity", on_phone=True, by_host=True),
+    Entry(
+        name="activity",
+        label=_("Activity"),
+        icon="activity",
+        on_phone=True,
+        by_host=True,
+        audience=Audience.INVOLVED,
+    ),
     Entry(name="people-list", label=_("People & teams"), icon="users", below_line=True, audience=Audience.OVERSEERS),
     Entry(name="team-list", label=_("Teams"), icon="users", below_line=True, audience=Audience.TEAMMATES),
     Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, audience=Audience.OVERSEERS),

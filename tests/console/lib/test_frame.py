@@ -29,8 +29,16 @@ def request_to(path: str, **cookies: str) -> HttpRequest:
         ("/settings/password/", "settings"),
     ],
 )
-def test_the_entry_of_the_page_is_marked(path: str, current: str) -> None:
-    assert [link.entry.name for link in Frame(request_to(path)).links if link.is_current] == [current]
+def test_the_entry_of_the_page_is_marked(path: str, current: str, alice: User) -> None:
+    request = request_to(path)
+    request.user = alice
+    assert [link.entry.name for link in Frame(request).links if link.is_current] == [current]
+
+
+def test_who_is_in_no_team_is_led_to_nothing_that_is_not_theirs(bob: User, client_of: Callable[[User], Client]) -> None:
+    page = client_of(bob).get("/").content.decode()
+    assert "You are in no team yet" in page
+    assert [link for link in ("/containers/", "/volumes/", "/activity/") if f'href="{link}"' in page] == []
 
 
 def test_a_page_of_no_entry_marks_none() -> None:
