@@ -287,11 +287,15 @@ async def test_an_ended_exec_says_so(engine: ContainerEngine, run: Run) -> None:
     terminal = await engine.open_exec(await run(), ExecSpec(command=("sh",)))
     exec_id = terminal.exec_id
     assert exec_id is not None
-    assert (await engine.inspect_exec(exec_id)).running
+
+    async def runs() -> bool:
+        # An engine answers before the process is there.
+        return (await engine.inspect_exec(exec_id)).running
 
     async def ended() -> bool:
         return not (await engine.inspect_exec(exec_id)).running
 
+    await eventually(runs)
     await terminal.kill()
     await eventually(ended)
     assert (await engine.inspect_exec(exec_id)).exit_code is not None
