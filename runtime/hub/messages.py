@@ -1,6 +1,6 @@
 """What the hub and those who speak to it say to each other. Both ends import this module.
 
-A connection carries frames: four bytes of length (big-endian, of what follows), one byte that says what it is, the body.
+A connection carries frames: four bytes of length (big-endian, of what follows), one byte of kind, and the body.
 
 ====  =======  ==================================================================================================
 kind  from     body
@@ -15,7 +15,8 @@ The first frame of a connection is an order. The orders that open a stream (``Op
 ``Answer`` or ``Refused``, and another order may follow.
 
 Offsets count bytes since the stream began, so both ends can say exactly what they have: a viewer comes back with
-``from_offset`` and gets every byte once; it sends again what ``Opened.taken`` does not cover, and nothing is typed twice.
+``from_offset`` and gets every byte once; it sends again what ``Opened.taken`` does not cover, so nothing is typed
+twice.
 """
 
 from __future__ import annotations
