@@ -14,13 +14,20 @@ from django.utils.translation import gettext_lazy as _
 from console.accounts.models import Team
 from console.hosts.models import Host
 from console.lib.amounts import MIB, cpus_text, parse_cpus, parse_size, size_text
-from console.policies.rules import GRANTABLE_CAPABILITIES, Rules
+from console.policies.rules import GRANTABLE_CAPABILITIES, Recorded, Rules
 from console.rbac.models import HostGrant
 
 _MOST_LINES: Final = 100
 _PATTERN = re.compile(r"[a-zA-Z0-9*][a-zA-Z0-9*._:/-]{0,254}\Z")
 _LABEL = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/-]{0,200}\Z")
 _RANGE = re.compile(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*\Z")
+#: Kept logs have room for this at least; less would not hold one container's last words.
+_SMALLEST_KEPT: Final = MIB
+_RECORDED: Final = (
+    (Recorded.OFF.value, _("Not recorded")),
+    (Recorded.ON.value, _("Recorded")),
+    (Recorded.REQUIRED.value, _("Recorded, or no shell")),
+)
 #: The least that a container of a policy may have.
 _SMALLEST_MEMORY: Final = 6 * MIB
 
@@ -88,6 +95,46 @@ class PolicyForm(forms.Form):
     memory = forms.CharField(label=_("Memory of one container"), max_length=20, widget=_text(placeholder="512 MB"))
     cpus = forms.CharField(label=_("CPUs of one container"), max_length=10, widget=_text(placeholder="1"))
     pids = forms.IntegerField(label=_("Processes of one container"), min_value=1, max_value=4_194_304)
+    shell_approval = forms.BooleanField(
+        label=_("Each shell needs an approval"),
+        required=False,
+        help_text=_(
+            "An owner of the team or an admin lets somebody in for some minutes, then the shell ends. "
+            "Admins need it too, and nobody approves their own request."
+        ),
+    )
+    shell_idle_minutes = forms.IntegerField(
+        label=_("Ends after minutes without input"), min_value=0, max_value=10_080, help_text=_("0 is never.")
+    )
+    shell_hours = forms.IntegerField(
+        label=_("Lives at most so many hours"), min_value=0, max_value=720, help_text=_("0 is no limit.")
+    )
+    shells_at_once = forms.IntegerField(label=_("Open shells of one person"), min_value=1, max_value=1000)
+    recording = forms.ChoiceField(
+        label=_("Shells are"),
+        choices=_RECORDED,
+        help_text=_(
+            "“Recorded” goes on without a recording when the disk is full; “Recorded, or no shell” ends the shell then."
+        ),
+    )
+    record_input = forms.BooleanField(
+        label=_("Record what is typed, too"),
+        required=False,
+        help_text=_("Never while it is not shown, as with passwords."),
+    )
+    recording_days = forms.IntegerField(label=_("Recordings are kept for days"), min_value=1, max_value=3650)
+    log_days = forms.IntegerField(
+        label=_("Logs are kept for days after their container is gone"),
+        min_value=0,
+        max_value=3650,
+        help_text=_("0 keeps none: the log goes with its container."),
+    )
+    log_kept = forms.CharField(
+        label=_("Of each container at most"),
+        max_length=20,
+        widget=_text(placeholder="100 MB"),
+        help_text=_("Beyond it the oldest lines go first."),
+    )
     note = forms.CharField(
         label=_("Why it changes"), required=False, max_length=300, widget=_text(), help_text=_("For its history.")
     )
@@ -96,9 +143,12 @@ class PolicyForm(forms.Form):
 
     #: As the page groups them.
     sections = (
-        (_("What it runs"), ("images", "commands", "root", "shells", "capabilities")),
+        (_("What it runs"), ("images", "commands", "root", "capabilities")),
         (_("Storage and network"), ("volumes", "tmpfs", "networks", "ports", "labels")),
         (_("Limits"), ("memory", "cpus", "pids")),
+        (_("Shells"), ("shells", "shell_approval", "shell_idle_minutes", "shell_hours", "shells_at_once")),
+        (_("Recordings"), ("recording", "record_input", "recording_days")),
+        (_("Kept logs"), ("log_days", "log_kept")),
     )
 
     @classmethod
@@ -118,6 +168,15 @@ class PolicyForm(forms.Form):
             "memory": size_text(rules.memory_bytes),
             "cpus": cpus_text(rules.nano_cpus),
             "pids": rules.pids,
+            "shell_approval": rules.shell_approval,
+            "shell_idle_minutes": rules.shell_idle_minutes,
+            "shell_hours": rules.shell_hours,
+            "shells_at_once": rules.shells_at_once,
+            "recording": rules.recording.value,
+            "record_input": rules.record_input,
+            "recording_days": rules.recording_days,
+            "log_days": rules.log_days,
+            "log_kept": size_text(rules.log_kept_bytes),
             "based_on": number,
         }
 
@@ -155,6 +214,13 @@ class PolicyForm(forms.Form):
         """A share of processors."""
         return parse_cpus(self.cleaned_data["cpus"])
 
+    def clean_log_kept(self) -> int:
+        """A size that holds something."""
+        size = parse_size(self.cleaned_data["log_kept"])
+        if size < _SMALLEST_KEPT:
+            raise ValidationError(gettext("Keep at least 1 MB of each, or write 0 days to keep none."))
+        return size
+
     @property
     def rules(self) -> Rules:
         """The policy; valid forms only."""
@@ -173,6 +239,15 @@ class PolicyForm(forms.Form):
             memory_bytes=values["memory"],
             nano_cpus=values["cpus"],
             pids=values["pids"],
+            shell_approval=values["shell_approval"],
+            shell_idle_minutes=values["shell_idle_minutes"],
+            shell_hours=values["shell_hours"],
+            shells_at_once=values["shells_at_once"],
+            recording=Recorded(values["recording"]),
+            record_input=values["record_input"],
+            recording_days=values["recording_days"],
+            log_days=values["log_days"],
+            log_kept_bytes=values["log_kept"],
         )
 
 

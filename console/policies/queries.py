@@ -15,7 +15,7 @@ from console.gateway import ContainerSpec
 from console.inventory.models import ObservedNetwork
 from console.lib.amounts import cpus_text, size_text
 from console.policies.models import PolicyVersion, Reservation, ReservedPort
-from console.policies.rules import Bounds, Rules
+from console.policies.rules import Bounds, Recorded, Rules
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 
 
@@ -23,6 +23,38 @@ def rules_of(team_id: UUID) -> Rules:
     """Return the policy that holds for the team now."""
     newest = PolicyVersion.objects.filter(team_id=team_id).order_by("-number").first()
     return newest.rules if newest is not None else Rules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShellTerms:
+    """On which terms shells in a team's containers are opened, as of now."""
+
+    #: Whether the team's own people may open any.
+    open: bool
+    needs_approval: bool
+    #: Of one person, in all containers of the team.
+    at_once: int
+    #: Seconds; 0 is never.
+    idle_seconds: int
+    age_seconds: int
+    recording: Recorded
+    record_input: bool
+    recording_days: int
+
+
+def terms_of(team_id: UUID | None) -> ShellTerms:
+    """Return on which terms shells are opened in what the team owns; without a team, in what nobody owns."""
+    rules = rules_of(team_id) if team_id is not None else Rules()
+    return ShellTerms(
+        open=rules.shells,
+        needs_approval=rules.shell_approval,
+        at_once=rules.shells_at_once,
+        idle_seconds=rules.shell_idle_minutes * 60,
+        age_seconds=rules.shell_hours * 3600,
+        recording=rules.recording,
+        record_input=rules.record_input,
+        recording_days=rules.recording_days,
+    )
 
 
 def without_shells(team_ids: Collection[UUID]) -> set[UUID]:

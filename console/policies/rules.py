@@ -8,6 +8,7 @@ asks again, with the policy of then, just before it calls the engine.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,6 +55,16 @@ _ORDINARY_TMPFS: Final = 64 * MIB
 _ANY_ADDRESS: Final = ("", "0.0.0.0", "::")
 
 
+class Recorded(enum.StrEnum):
+    """Whether the shells in a team's containers are recorded."""
+
+    OFF = "off"
+    #: A recording that fails is given up, and the shell goes on.
+    ON = "on"
+    #: No recording, no shell.
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What one team's containers may be. The defaults are what a team has until an admin says something else."""
@@ -72,6 +83,21 @@ class Rules:
     #: How the names of labels may begin.
     labels: tuple[str, ...] = ()
     shells: bool = True
+    #: Nobody opens a shell before somebody else has approved it, for some minutes.
+    shell_approval: bool = False
+    #: A shell that nobody types into ends after so many minutes; 0 is never.
+    shell_idle_minutes: int = 0
+    #: No shell lives longer; 0 is no limit.
+    shell_hours: int = 0
+    #: Open shells of one person, in all containers of the team.
+    shells_at_once: int = 20
+    recording: Recorded = Recorded.OFF
+    #: What is typed as well, though never while it is not shown.
+    record_input: bool = False
+    recording_days: int = 30
+    #: For so many days after a container is gone its log is kept, at most so many bytes of it; 0 days keep none.
+    log_days: int = 0
+    log_kept_bytes: int = 100 * MIB
     #: The most of one container, and what it gets when nobody says.
     memory_bytes: int = 512 * MIB
     nano_cpus: int = 10**9

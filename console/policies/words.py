@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from console.lib.amounts import cpus_text, size_text
-from console.policies.rules import Rules
+from console.policies.rules import Recorded, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,6 @@ def describe(rules: Rules) -> list[Rule]:
         "images": (_("Images"), "\n".join(rules.images) or _("none yet")),
         "commands": (_("Commands of its own"), may(rules.commands)),
         "root": (_("Programs as root"), may(rules.root)),
-        "shells": (_("Shells"), may(rules.shells)),
         "capabilities": (_("Capabilities"), ", ".join(rules.capabilities) or _("none")),
         "volumes": (_("Volumes of the team"), may(rules.volumes)),
         "tmpfs_bytes": (
@@ -51,8 +51,47 @@ def describe(rules: Rules) -> list[Rule]:
         "memory_bytes": (_("Memory of one container"), size_text(rules.memory_bytes)),
         "nano_cpus": (_("CPUs of one container"), cpus_text(rules.nano_cpus)),
         "pids": (_("Processes of one container"), str(rules.pids)),
+        "shells": (_("Shells"), may(rules.shells)),
+        "shell_approval": (
+            _("Approval of each shell"),
+            _("needed, from somebody else") if rules.shell_approval else _("not needed"),
+        ),
+        "shell_idle_minutes": (
+            _("Shells without input end"),
+            ngettext("after %(number)s minute", "after %(number)s minutes", rules.shell_idle_minutes)
+            % {"number": rules.shell_idle_minutes}
+            if rules.shell_idle_minutes
+            else _("never"),
+        ),
+        "shell_hours": (
+            _("Longest life of a shell"),
+            ngettext("%(number)s hour", "%(number)s hours", rules.shell_hours) % {"number": rules.shell_hours}
+            if rules.shell_hours
+            else _("no limit"),
+        ),
+        "shells_at_once": (_("Open shells of one person"), str(rules.shells_at_once)),
+        "recording": (_("Recording of shells"), _recorded(rules.recording)),
+        "record_input": (_("Recording of what is typed"), may(rules.record_input)),
+        "recording_days": (_("Recordings are kept"), _days(rules.recording_days)),
+        "log_days": (
+            _("Logs of containers that are gone are kept"),
+            _days(rules.log_days) if rules.log_days else _("no"),
+        ),
+        "log_kept_bytes": (_("Kept log of one container"), size_text(rules.log_kept_bytes)),
     }
     return [Rule(name, label, text) for name, (label, text) in words.items()]
+
+
+def _recorded(recording: Recorded) -> str:
+    return {
+        Recorded.OFF: _("off"),
+        Recorded.ON: _("on"),
+        Recorded.REQUIRED: _("required: without a recording there is no shell"),
+    }[recording]
+
+
+def _days(number: int) -> str:
+    return ngettext("for %(number)s day", "for %(number)s days", number) % {"number": number}
 
 
 def changes(before: Rules, after: Rules) -> list[Change]:

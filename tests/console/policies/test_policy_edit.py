@@ -18,8 +18,8 @@ from console.inventory.services import observe_container
 from console.lib.amounts import MIB
 from console.policies.forms import PolicyForm
 from console.policies.models import PolicyVersion
-from console.policies.queries import rules_of
-from console.policies.rules import Rules
+from console.policies.queries import ShellTerms, rules_of, terms_of
+from console.policies.rules import Recorded, Rules, from_json, to_json
 from console.policies.words import describe
 from runtime.testing import FakeEngine
 from tests.console.containers.conftest import ask, make_container
@@ -81,6 +81,13 @@ def test_what_was_saved_meanwhile_is_not_overwritten(admin: Client, page: str, r
         ("cpus", "0", "from 0.01"),
         ("pids", "0", "greater than or equal to 1"),
         ("capabilities", "SYS_ADMIN", "not one of the available choices"),
+        ("shell_idle_minutes", "-1", "greater than or equal to 0"),
+        ("shell_hours", "721", "less than or equal to 720"),
+        ("shells_at_once", "0", "greater than or equal to 1"),
+        ("recording", "sometimes", "not one of the available choices"),
+        ("recording_days", "0", "greater than or equal to 1"),
+        ("log_days", "3651", "less than or equal to 3650"),
+        ("log_kept", "1023 KB", "at least 1 MB"),
     ],
 )
 def test_mistakes_are_said_at_their_field(admin: Client, page: str, field: str, value: str, message: str) -> None:
@@ -139,10 +146,60 @@ def test_its_people_read_it_and_only_admins_change_it(
 
 def test_every_rule_has_its_words() -> None:
     assert [rule.name for rule in describe(Rules())] == [
-        *("images", "commands", "root", "shells", "capabilities", "volumes", "tmpfs_bytes"),
+        *("images", "commands", "root", "capabilities", "volumes", "tmpfs_bytes"),
         *("networks", "ports", "labels", "memory_bytes", "nano_cpus", "pids"),
+        *("shells", "shell_approval", "shell_idle_minutes", "shell_hours", "shells_at_once"),
+        *("recording", "record_input", "recording_days", "log_days", "log_kept_bytes"),
     ]
     assert {rule.name for rule in describe(Rules())} == {field.name for field in dataclasses.fields(Rules)}
+
+
+def test_the_terms_of_shells_are_saved_said_and_asked_for_in_one_query(
+    admin: Client, page: str, red: Team, django_assert_num_queries: Any
+) -> None:
+    changed = {
+        "shell_approval": True,
+        "shell_idle_minutes": 15,
+        "shell_hours": 8,
+        "shells_at_once": 3,
+        "recording": Recorded.REQUIRED,
+        "record_input": True,
+        "recording_days": 90,
+        "log_days": 7,
+        "log_kept_bytes": 5 * MIB,
+    }
+    after = dataclasses.replace(rules_of(red.pk), **changed)
+    text = admin.post(f"{page}edit/", sent(after, submit="try")).content.decode()
+    assert "required: without a recording there is no shell" in text
+    assert rules_of(red.pk) != after, "a try saves nothing"
+
+    assert admin.post(f"{page}edit/", sent(after)).status_code == 302
+    assert rules_of(red.pk) == after
+    text = admin.get(page).content.decode()
+    for words in ("needed, from somebody else", "after 15 minutes", "8 hours", "for 90 days", "for 7 days", "5 MB"):
+        assert words in text
+    with django_assert_num_queries(1):
+        terms = terms_of(red.pk)
+    assert terms == ShellTerms(
+        open=True,
+        needs_approval=True,
+        at_once=3,
+        idle_seconds=900,
+        age_seconds=8 * 3600,
+        recording=Recorded.REQUIRED,
+        record_input=True,
+        recording_days=90,
+    )
+
+
+def test_what_nobody_owns_has_the_terms_of_a_new_team(red: Team) -> None:
+    assert terms_of(None) == terms_of(Team.objects.create(name="Blue").pk) == terms_of(red.pk)
+    assert (terms_of(None).open, terms_of(None).needs_approval, terms_of(None).recording) == (True, False, "off")
+
+
+def test_a_policy_from_before_has_the_ordinary_terms() -> None:
+    old = {name: value for name, value in to_json(Rules()).items() if name in ("images", "shells", "pids")}
+    assert from_json(old) == Rules()
 
 
 # Shells
