@@ -157,7 +157,7 @@ def test_every_rule_has_its_words() -> None:
 def test_the_terms_of_shells_are_saved_said_and_asked_for_in_one_query(
     admin: Client, page: str, red: Team, django_assert_num_queries: Any
 ) -> None:
-    changed = {
+    changed: dict[str, Any] = {
         "shell_approval": True,
         "shell_idle_minutes": 15,
         "shell_hours": 8,
