@@ -691,10 +691,11 @@ class FakeEngine:
             yield _log_chunk(line, timestamps=timestamps)
         while follow:
             changed = container.changed
-            for line in container.log[position:]:
+            while position < len(container.log):  # more may be written while the caller has what is yielded
+                line = container.log[position]
+                position += 1
                 if wanted(line):
                     yield _log_chunk(line, timestamps=timestamps)
-            position = len(container.log)
             if not container.alive and container.state != "restarting":
                 return
             if container.changed is changed:
