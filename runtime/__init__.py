@@ -48,6 +48,7 @@ from runtime.errors import (
     Unreachable,
     Unsupported,
 )
+from runtime.kept_logs import LogFiles, LogLine, LogPosition, LogSizes, LogStore
 from runtime.streams import Channel, Chunk, Terminal, Window
 
 __all__ = [
@@ -75,6 +76,11 @@ __all__ = [
     "ImageDetail",
     "Invalid",
     "LayerPhase",
+    "LogFiles",
+    "LogLine",
+    "LogPosition",
+    "LogSizes",
+    "LogStore",
     "Mount",
     "Network",
     "NetworkSpec",
