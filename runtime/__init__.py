@@ -23,6 +23,8 @@ from runtime.containers import (
     Mount,
     Network,
     NetworkSpec,
+    PathKind,
+    PathStat,
     Port,
     PublishedPort,
     PullProgress,
@@ -48,12 +50,15 @@ from runtime.errors import (
     Unreachable,
     Unsupported,
 )
+from runtime.files import ArchiveFiles, ExecFiles, Files, FileStream, find_place, is_archive_safe
 from runtime.kept_logs import LogFiles, LogLine, LogPosition, LogSizes, LogStore
-from runtime.streams import Channel, Chunk, Terminal, Window
+from runtime.streams import ByteParts, Channel, Chunk, Terminal, Window
 
 __all__ = [
     "AccessDenied",
+    "ArchiveFiles",
     "BackendError",
+    "ByteParts",
     "Channel",
     "Chunk",
     "Conflict",
@@ -68,8 +73,11 @@ __all__ = [
     "EngineInfo",
     "Event",
     "ExecDetail",
+    "ExecFiles",
     "ExecOutput",
     "ExecSpec",
+    "FileStream",
+    "Files",
     "Health",
     "Healthcheck",
     "Image",
@@ -85,6 +93,8 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "NotFound",
+    "PathKind",
+    "PathStat",
     "Port",
     "ProtocolError",
     "PublishedPort",
@@ -105,4 +115,6 @@ __all__ = [
     "VolumeSpec",
     "Window",
     "connect",
+    "find_place",
+    "is_archive_safe",
 ]
