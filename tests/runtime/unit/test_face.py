@@ -20,6 +20,7 @@ def test_the_face_is_what_it_says() -> None:
         "files",
         "hub",
         "kept_logs",
+        "recordings",
         "streams",
         "testing",
         "transport",
