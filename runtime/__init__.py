@@ -23,8 +23,6 @@ from runtime.containers import (
     Mount,
     Network,
     NetworkSpec,
-    PathKind,
-    PathStat,
     Port,
     PublishedPort,
     PullProgress,
@@ -50,15 +48,11 @@ from runtime.errors import (
     Unreachable,
     Unsupported,
 )
-from runtime.files import ArchiveFiles, ExecFiles, Files, FileStream, find_place, is_archive_safe
-from runtime.kept_logs import LogFiles, LogLine, LogPosition, LogSizes, LogStore
-from runtime.streams import ByteParts, Channel, Chunk, Terminal, Window
+from runtime.streams import Channel, Chunk, Terminal, Window
 
 __all__ = [
     "AccessDenied",
-    "ArchiveFiles",
     "BackendError",
-    "ByteParts",
     "Channel",
     "Chunk",
     "Conflict",
@@ -73,28 +67,18 @@ __all__ = [
     "EngineInfo",
     "Event",
     "ExecDetail",
-    "ExecFiles",
     "ExecOutput",
     "ExecSpec",
-    "FileStream",
-    "Files",
     "Health",
     "Healthcheck",
     "Image",
     "ImageDetail",
     "Invalid",
     "LayerPhase",
-    "LogFiles",
-    "LogLine",
-    "LogPosition",
-    "LogSizes",
-    "LogStore",
     "Mount",
     "Network",
     "NetworkSpec",
     "NotFound",
-    "PathKind",
-    "PathStat",
     "Port",
     "ProtocolError",
     "PublishedPort",
@@ -115,6 +99,4 @@ __all__ = [
     "VolumeSpec",
     "Window",
     "connect",
-    "find_place",
-    "is_archive_safe",
 ]

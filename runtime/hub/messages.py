@@ -57,8 +57,10 @@ class Viewer:
     name: str
     #: Whether their input reaches the process; who may not type only watches.
     types: bool = True
-    #: Whether the terminal is theirs: its end of theirs ends it.
+    #: Whether the terminal is theirs: they may end it.
     owns: bool = False
+    #: The offset of the first byte of input that the browser still has.
+    typed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +105,8 @@ class OpenTerminal:
     endpoint: dict[str, Any]
     container_id: str
     spec: dict[str, Any] | None
-    #: What every process of the session has in its environment.
-    marker: str
+    #: The variable that marks every process of the session; its value holds the session's id and the hub's.
+    marker_variable: str
     viewer: Viewer
     columns: int
     rows: int
@@ -210,68 +212,9 @@ class SetPerson:
     version: int = VERSION
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeepLogs:
-    """Keep the logs of these containers and no others: the whole list, each time.
-
-    ``hosts`` has the endpoint of each host by its id, as :func:`runtime.hub.endpoints.to_json` gives it. Of each
-    container: ``host``, ``container`` (full id), ``limit`` (bytes of its log; 0 is none) and ``revision``, any text: of
-    a container that does not run the log is read again when it changes. Answered with ``logs``: a :class:`KeptState`
-    for each. A list that was made before one that came already says nothing new and is only answered.
-    """
-
-    type: ClassVar[str] = "keep_logs"
-    #: When the list was made, in seconds since 1970.
-    at: float
-    hosts: dict[str, dict[str, Any]]
-    containers: list[dict[str, Any]]
-    version: int = VERSION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishLog:
-    """The container will be removed: keep what it wrote until now, within ``patience`` seconds.
-
-    Answered with ``finished``: whether all of it is kept; also ``True`` for a log that is not kept at all.
-    """
-
-    type: ClassVar[str] = "finish_log"
-    host: str
-    container: str
-    patience: float = 2.0
-    version: int = VERSION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptState:
-    """How the keeping of one log goes; crosses the wire as plain values.
-
-    ``state``: ``starting``, ``following`` (it runs), ``resting`` (it does not, and all is kept), ``gone`` (the engine
-    does not know it any more, and what came before is kept), or ``failing``, with the ``error``'s code: an engine's,
-    ``no_room``, ``storage`` or ``too_many``.
-    """
-
-    host: str
-    container: str
-    state: str
-    error: str = ""
-    #: Of what is kept; ``None`` while it is not known. Times are nanoseconds since 1970, 0 for none.
-    bytes: int | None = None
-    first: int = 0
-    last: int = 0
-    is_cut: bool = False
-    #: Of its last life, as the engine said at its end; seconds since 1970.
-    exit_code: int | None = None
-    oom_killed: bool = False
-    started_at: float | None = None
-    ended_at: float | None = None
-
-
 #: What opens a stream.
 Stream = OpenTerminal | JoinTerminal | FollowLog
-TerminalOrder = ListTerminals | EndTerminal | ForgetTerminal | LockTerminal | TellTerminal | SetPerson
-LogOrder = KeepLogs | FinishLog
-Order = Stream | TerminalOrder | LogOrder
+Order = Stream | ListTerminals | EndTerminal | ForgetTerminal | LockTerminal | TellTerminal | SetPerson
 
 
 # From the hub
@@ -294,6 +237,10 @@ class Opened:
     window: int = WINDOW
     recorded: bool = False
     locked: bool = False
+    #: What brings a cleared terminal into the state that the output from ``offset`` on counts upon.
+    preamble: str = ""
+    #: Which hub holds the stream: another one knows nothing of it.
+    hub: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +250,7 @@ class Skipped:
     type: ClassVar[str] = "skipped"
     offset: int
     lost: int
+    preamble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,7 +313,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dismissed:
-    """The stream goes on, without this viewer: ``reason`` is ``removed``, ``replaced`` (the same tab came again)."""
+    """The stream goes on, without this viewer.
+
+    ``reason``: ``removed``, ``replaced`` (the same tab came again), ``flood`` (it sends more than is taken).
+    """
 
     type: ClassVar[str] = "dismissed"
     reason: str
@@ -380,6 +331,8 @@ class Refused:
     code: str
     message: str = ""
     error: dict[str, Any] | None = None
+    #: Whether nothing can be left of it in the container.
+    clean: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -453,6 +406,16 @@ def unpack(body: bytes) -> Message:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadMessage(str(error)) from error
     return message
+
+
+def error_from(fields: Mapping[str, Any]) -> BackendError:
+    """Return the engine's error that :func:`error_of` told of."""
+    kind = next((kind for kind in _errors() if kind.code == fields.get("code")), BackendError)
+    return kind(str(fields.get("message", "")), reason=str(fields.get("reason", "")))
+
+
+def _errors() -> list[type[BackendError]]:
+    return BackendError.__subclasses__()
 
 
 def error_of(error: BackendError) -> dict[str, Any]:
