@@ -1,5 +1,5 @@
 # One image for every process of the console; the command says which one a container is:
-# setup (once, before the others), web, worker, scheduler or watch.
+# setup (once, before the others), web, hub, worker, scheduler or watch.
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         "setup": _setup,
         "health": _health,
         "manage": lambda: call([python(), "manage.py", *arguments[1:]], env=_environment(), cwd=ROOT),
-        **{name: partial(_become, name) for name in ("web", "worker", "scheduler", "watch")},
+        **{name: partial(_become, name) for name in ("web", "hub", "worker", "scheduler", "watch")},
     }
     if name not in commands:
         say.error(f"there is no process {name!r}. Choose one of: {', '.join(commands)}.")

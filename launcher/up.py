@@ -82,6 +82,11 @@ def public_url(options: Options) -> str:
     )
 
 
+def hub_socket(data_dir: DataDir) -> Path:
+    """Where the stream hub answers: in a folder that only we can open."""
+    return data_dir.run_folder("hub", longest="hub.sock") / "hub.sock"
+
+
 def environment(data_dir: DataDir, *, url: str, redis_url: str, json_logs: bool = False) -> dict[str, str]:
     """The environment of every process of the console."""
     env = {
@@ -89,6 +94,7 @@ def environment(data_dir: DataDir, *, url: str, redis_url: str, json_logs: bool 
         "PILOTHOUSE_DATA_DIR": str(data_dir.path),
         "PILOTHOUSE_PUBLIC_URL": url,
         "PILOTHOUSE_REDIS_URL": redis_url,
+        "PILOTHOUSE_HUB_SOCKET": os.environ.get("PILOTHOUSE_HUB_SOCKET") or str(hub_socket(data_dir)),
         "DJANGO_SETTINGS_MODULE": "console.settings",
         "PYTHONUNBUFFERED": "1",
         # glibc gives every thread an arena of its own, which multiplies the memory of a worker with 16 of them.
@@ -125,6 +131,7 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
     schedule = data_dir.folder("scheduler") / "schedule"
     commands: dict[str, list[str | Path]] = {
         "web": web,
+        "hub": [python(), "-m", "runtime.hub", "--socket", env["PILOTHOUSE_HUB_SOCKET"]],
         "worker": [*worker, "--loglevel", "WARNING"],
         "scheduler": [*celery, "beat", "--schedule", schedule, "--loglevel", "WARNING"],
         "watch": [python(), "manage.py", "watch"],
@@ -168,8 +175,7 @@ def up(options: Options) -> int:
         try:
             asyncio.run(console.serve(services))
         finally:
-            if chosen is not None:
-                chosen.clean_up()
+            engine.clean_up(data_dir)
     return 0
 
 
@@ -200,7 +206,7 @@ class _Console:
 
     async def _welcome(self, supervisor: Supervisor, others: list[Program]) -> None:
         """Start the rest, say where the console is, once it is there, and introduce it to its engine."""
-        # All four at once would share two cores, and the first page is what a person waits for.
+        # All five at once would share two cores, and the first page is what a person waits for.
         await _until(self._web_answers, timeout=_HEAD_START)
         for program in others:
             supervisor.start(program)

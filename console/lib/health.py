@@ -5,6 +5,7 @@ Open without sign-in, so an answer is kept for a second: asking a thousand times
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ ALIVE, DEAD, UNKNOWN = "alive", "dead", "unknown"
 LIMITS = {"worker": 60, "scheduler": 30, "watch": 60}
 _KEPT_FOR = 1.0
 _REDIS_TIMEOUT = 0.5
+_HUB_TIMEOUT = 0.5
 
 _lock = threading.Lock()
 _kept: dict[str, tuple[float, dict[str, str]]] = {}
@@ -49,9 +51,20 @@ def _redis_state() -> str:
     return ALIVE
 
 
+def _hub_state() -> str:
+    """Whether the stream hub takes a connection; what it holds is nobody's business here."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_HUB_TIMEOUT)
+        try:
+            connection.connect(str(settings.HUB_SOCKET))
+        except OSError:
+            return DEAD
+    return ALIVE
+
+
 def _parts() -> dict[str, str]:
     """Return the state of each part. What cannot be known while another part is dead is unknown, not dead."""
-    parts = {"web": ALIVE, "redis": _redis_state()}
+    parts = {"web": ALIVE, "hub": _hub_state(), "redis": _redis_state()}
     try:
         ages = heartbeat.ages(LIMITS)
     except DatabaseError as error:

@@ -36,14 +36,14 @@ def test_every_process_of_up_is_a_service(configuration: dict[str, Any], tmp_pat
 
 
 def test_the_processes_share_one_image_and_one_data_directory(configuration: dict[str, Any]) -> None:
-    for name in ("setup", "web", "worker", "scheduler", "watch"):
+    for name in ("setup", "web", "hub", "worker", "scheduler", "watch"):
         service = configuration["services"][name]
         assert service["image"] == "pilothouse:dev"
         assert {"data", "engine-socket"} == {volume["source"] for volume in service["volumes"]}
 
 
 def test_the_others_wait_until_setup_is_done(configuration: dict[str, Any]) -> None:
-    for name in ("web", "worker", "scheduler", "watch"):
+    for name in ("web", "hub", "worker", "scheduler", "watch"):
         depends = configuration["services"][name]["depends_on"]
         assert depends["setup"]["condition"] == "service_completed_successfully"
 

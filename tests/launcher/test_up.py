@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import bridges
-from launcher.paths import ROOT
+from launcher import engine
+from launcher.paths import ROOT, DataDir
 from launcher.processes import descendants
 from launcher.supervisor import STOP_TIMEOUT
 from tests.launcher.conftest import clean_environment, free_port, is_alive, pilothouse, wait_for
@@ -68,8 +68,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
     finally:
         console.process.kill()
         console.process.wait()
-        # Killed, it could not take its bridges away; the next private engine would.
-        bridges.remove_dead()
+        # Killed, it could not take its bridge away; the next start on the same data would use it again.
+        engine.clean_up(DataDir.open(console.data_dir))
 
 
 def test_it_says_where_it_is_and_how_to_begin(up: _Up) -> None:
@@ -85,7 +85,7 @@ def test_it_says_where_it_is_and_how_to_begin(up: _Up) -> None:
 
 def test_every_part_is_alive(up: _Up) -> None:
     parts = json.loads(up.get("/healthz")[1])["parts"]
-    assert {"web", "worker", "scheduler", "watch", "redis", "database"} <= set(parts)
+    assert {"web", "hub", "worker", "scheduler", "watch", "redis", "database"} <= set(parts)
     assert set(parts.values()) == {"alive"}
     assert up.get("/readyz")[0] == 200
 

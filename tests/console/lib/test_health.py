@@ -20,6 +20,7 @@ def _alive(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Every part has just shown a sign of life, and nothing is remembered."""
     monkeypatch.setattr(health, "_KEPT_FOR", 0.0)
     monkeypatch.setattr(health, "_redis_state", lambda: "alive")
+    monkeypatch.setattr(health, "_hub_state", lambda: "alive")
     for part in health.LIMITS:
         heartbeat.beat(part)
     yield
@@ -41,7 +42,7 @@ def _silent_for(part: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> N
 def test_all_is_well_without_sign_in(client: Client) -> None:
     status, parts = _ask(client)
     assert status == 200
-    assert set(parts) == {"web", "redis", "database", "worker", "scheduler", "watch"}
+    assert set(parts) == {"web", "hub", "redis", "database", "worker", "scheduler", "watch"}
     assert set(parts.values()) == {"alive"}
 
 
@@ -103,6 +104,10 @@ def test_a_redis_that_is_away_is_found_out(monkeypatch: pytest.MonkeyPatch) -> N
     nobody = redis.Redis.from_url("redis://127.0.0.1:1", socket_connect_timeout=0.5)
     monkeypatch.setattr(health, "_redis", lambda: nobody)
     assert health._redis_state() == "dead"
+
+
+def test_a_hub_that_does_not_listen_is_dead() -> None:
+    assert health._hub_state() == "dead"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
