@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from django.conf import settings
+
 from runtime import (
     AccessDenied,
-    ArchiveFiles,
     BackendError,
     Channel,
     Chunk,
@@ -31,11 +32,8 @@ from runtime import (
     EngineInfo,
     Event,
     ExecDetail,
-    ExecFiles,
     ExecOutput,
     ExecSpec,
-    Files,
-    FileStream,
     Health,
     Healthcheck,
     Image,
@@ -46,8 +44,6 @@ from runtime import (
     Network,
     NetworkSpec,
     NotFound,
-    PathKind,
-    PathStat,
     Port,
     ProtocolError,
     PublishedPort,
@@ -68,13 +64,13 @@ from runtime import (
     VolumeSpec,
     Window,
     connect,
-    find_place,
-    is_archive_safe,
 )
+from runtime.hub import endpoints
+from runtime.hub import messages as hub_messages
+from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
 
 __all__ = [
     "AccessDenied",
-    "ArchiveFiles",
     "BackendError",
     "Channel",
     "Chunk",
@@ -90,13 +86,13 @@ __all__ = [
     "EngineInfo",
     "Event",
     "ExecDetail",
-    "ExecFiles",
     "ExecOutput",
     "ExecSpec",
-    "FileStream",
-    "Files",
     "Health",
     "Healthcheck",
+    "HubAway",
+    "HubRefused",
+    "HubStream",
     "Image",
     "ImageDetail",
     "Invalid",
@@ -105,8 +101,7 @@ __all__ = [
     "Network",
     "NetworkSpec",
     "NotFound",
-    "PathKind",
-    "PathStat",
+    "Output",
     "Port",
     "ProtocolError",
     "PublishedPort",
@@ -126,10 +121,12 @@ __all__ = [
     "VolumeMount",
     "VolumeSpec",
     "Window",
+    "ask_hub",
     "call",
     "close_engine",
-    "find_place",
-    "is_archive_safe",
+    "endpoint_for_hub",
+    "hub_client",
+    "hub_messages",
     "open_engine",
     "submit",
 ]
@@ -180,3 +177,18 @@ def submit(work: Callable[[], Coroutine[Any, Any, Result]]) -> Future[Result]:
 def call(endpoint: Endpoint, work: Callable[[ContainerEngine], Coroutine[Any, Any, Result]]) -> Result:
     """Run ``work(engine)`` on the gateway's loop and wait for it. Raises what it raises (``BackendError``)."""
     return submit(lambda: work(open_engine(endpoint))).result()
+
+
+def hub_client() -> HubClient:
+    """Return what speaks to the stream hub; nothing is connected yet."""
+    return HubClient(settings.HUB_SOCKET)
+
+
+def ask_hub(order: hub_messages.Order) -> dict[str, Any]:
+    """Have the hub carry out a plain order, and wait. Raises ``HubAway``, ``HubRefused``. Not for code on a loop."""
+    return submit(lambda: hub_client().ask(order)).result()
+
+
+def endpoint_for_hub(endpoint: Endpoint) -> dict[str, Any]:
+    """Return ``endpoint`` as an order names it."""
+    return endpoints.to_json(endpoint)

@@ -60,6 +60,7 @@ class Environment:
     require_second_factor: str
     sign_in_file: str
     faults: str
+    hub_socket: str
 
     @classmethod
     def read(cls) -> Environment:
@@ -88,6 +89,7 @@ class Environment:
             require_second_factor=require_second_factor,
             sign_in_file=os.environ.get("PILOTHOUSE_SIGN_IN_FILE", ""),
             faults=os.environ.get("PILOTHOUSE_FAULTS", ""),
+            hub_socket=os.environ.get("PILOTHOUSE_HUB_SOCKET", ""),
         )
 
 
@@ -244,6 +246,9 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
 }
+
+#: Where the stream hub answers.
+HUB_SOCKET = Path(ENVIRONMENT.hub_socket) if ENVIRONMENT.hub_socket else DATA_DIR / "hub" / "hub.sock"
 
 REDIS_URL = ENVIRONMENT.redis_url or f"unix://{DATA_DIR / 'redis' / 'redis.sock'}"
 

@@ -217,6 +217,8 @@ class StreamConsumer:
         self._receive = receive
         self._asgi_send = send
         self._is_gone = False
+        #: How the browser closed, once it did; ``None`` when its connection was only lost, or the server ends.
+        self.disconnect_code: int | None = None
         #: Why the socket was closed by us, once it was.
         self.refusal: Refusal | None = None
 
@@ -327,6 +329,7 @@ class StreamConsumer:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             self._is_gone = True
+            self.disconnect_code = message.get("code")
             return None
         return self._parse(message.get("text"))
 
@@ -369,6 +372,7 @@ class StreamConsumer:
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 self._is_gone = True
+                self.disconnect_code = message.get("code")
                 return
             data = message.get("bytes")
             if data is None:

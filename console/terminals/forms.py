@@ -32,6 +32,7 @@ class TargetForm(forms.Form):
 class TicketForm(TargetForm):
     """Which terminal to open. Without a command, a shell is looked for."""
 
+    title = forms.CharField(label=_("Name"), max_length=80, required=False)
     kind = forms.ChoiceField(choices=TerminalKind.choices, required=False)
     command = forms.CharField(label=_("Command"), max_length=2000, required=False)
     user = forms.CharField(label=_("User"), max_length=130, required=False)
@@ -58,6 +59,12 @@ class TicketForm(TargetForm):
         if user and not _USER.fullmatch(user):
             raise ValidationError(_("A user is a name or a number, with a group if need be: app, 1000 or 1000:1000."))
         return user
+
+
+class ReturnForm(forms.Form):
+    """Which terminal, open already, to come back to."""
+
+    session = forms.UUIDField()
 
 
 class LogsForm(TargetForm):

@@ -27,7 +27,7 @@ class TerminalKind(models.TextChoices):
 
 
 class TerminalSession(models.Model):
-    """One terminal. Its marker is in the environment of every process it starts."""
+    """One terminal. It lives in the stream hub; this says whose it is, and how it ended."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="terminals")
@@ -37,29 +37,45 @@ class TerminalSession(models.Model):
     kind = models.CharField(max_length=10, choices=TerminalKind.choices, default=TerminalKind.EXEC)
     #: {"command": [...]|null, "user": "", "tty": true}; null means: find a shell.
     parameters = models.JSONField(default=dict)
-    #: SHA-256 of the single-use ticket, and until when it opens the stream.
-    ticket_hash = models.CharField(max_length=64, unique=True)
-    ticket_until = models.DateTimeField()
+    #: What its owner calls it.
+    title = models.CharField(max_length=80, blank=True)
+    #: Of the sign-in by which its owner was there last: with that one, it ends.
     session_key = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=10, choices=TerminalState.choices, default=TerminalState.ISSUED)
-    #: Of the web process that has it open: one that dies leaves all that it held.
+    #: The hub that has it open: one that dies leaves all that it held.
     holder = models.CharField(max_length=32, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     opened_at = models.DateTimeField(null=True)
-    #: Renewed by the web process that holds it; after it, the reaper ends what is left.
-    lease_until = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     exit_code = models.IntegerField(null=True)
     end_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["state", "lease_until"]), models.Index(fields=["host", "container_id"])]
+        indexes = [models.Index(fields=["state", "created_at"]), models.Index(fields=["host", "container_id"])]
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.container_name}"
 
     @property
     def marker(self) -> str:
-        """What every process of the session has in its environment; contains the session's id and the holder."""
-        return f"{self.pk}.{self.holder}"
+        """What every process of the session has in its environment, beside the holder."""
+        return str(self.pk)
+
+
+class TerminalTicket(models.Model):
+    """What opens a terminal, or comes back to one: once, within seconds, for the person and sign-in it was given to."""
+
+    #: SHA-256; the ticket itself is kept nowhere.
+    hash = models.CharField(max_length=64, unique=True)
+    session = models.ForeignKey(TerminalSession, on_delete=models.CASCADE, related_name="tickets")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=64)
+    until = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["until"])]
+
+    def __str__(self) -> str:
+        return f"ticket for {self.session_id}"

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from console.terminals.consumers import LogsConsumer, StatsConsumer, TerminalConsumer
+from console.terminals.consumers import LogsConsumer, StatsConsumer
+from console.terminals.terminal_consumer import TerminalConsumer
 
 websocket_urlpatterns: list[URLPattern] = [
     path("ws/terminal/", TerminalConsumer.as_asgi()),

@@ -1,4 +1,4 @@
-"""Issuing tickets, opening and ending sessions, and ending what a crash left behind."""
+"""Issuing tickets, opening and ending sessions, and bringing the stream hub and the database together."""
 
 from __future__ import annotations
 
@@ -6,51 +6,74 @@ import asyncio
 import hashlib
 import secrets
 import threading
-from collections.abc import Collection
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from console.accounts.models import User
+from console.accounts.sessions import is_session_valid
 from console.audit.models import Outcome
 from console.audit.services import record
-from console.gateway import BackendError, NotFound, open_engine, submit
+from console.containers.access import still_allowed
+from console.gateway import BackendError, HubAway, HubRefused, NotFound, ask_hub, hub_messages, open_engine, submit
 from console.inventory.models import ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
-from console.terminals.models import TerminalKind, TerminalSession, TerminalState
+from console.terminals.models import TerminalKind, TerminalSession, TerminalState, TerminalTicket
 
 logger = structlog.get_logger(__name__)
 
-TICKET_LIFE = timedelta(seconds=30)
-#: A session whose web process lives renews in time; the reaper ends the others. Together under a minute.
-LEASE = timedelta(seconds=15)
-#: How long the reaper goes on trying to end what a dead web process left on a host that does not answer.
-REAP_PATIENCE = timedelta(days=1)
-
+TICKET_LIFE: Final = timedelta(seconds=30)
+#: A session that was opened so long ago and that no hub knows is lost; a younger one may be on its way to the hub.
+GRACE: Final = timedelta(seconds=15)
+#: How long we go on trying to end what a dead hub left on a host that does not answer.
+REAP_PATIENCE: Final = timedelta(days=1)
 #: Killing looks at every process of a container: a hundred at once would stand in each other's way.
-KILLS_AT_ONCE = 4
+KILLS_AT_ONCE: Final = 4
 #: Seconds for one of them. What answers is the container's own shell: it may say and delay what it likes.
-KILL_PATIENCE = 30.0
+KILL_PATIENCE: Final = 30.0
 
-#: This process, among those that hold sessions.
-HOLDER = secrets.token_hex(16)
+#: Topic of pages that list terminals.
+TOPIC: Final = "terminals"
 
-_reaping = threading.Lock()
-#: What the last look of the reaper found without a holder, and the end of its lease then.
-_lapsed: dict[UUID, datetime | None] = {}
+ACTIONS: Final = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
 
-ACTIONS = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
+#: How a terminal ended, by the hub's code; in the record's language, not the person's.
+_REASONS: Final = {
+    "exited": "the process ended",
+    "closed": "its owner closed it",
+    "idle": "nobody typed for as long as the policy allows",
+    "age": "it was open for as long as the policy allows",
+    "abandoned": "nobody came back to it",
+    "revoked": "the person's session or rights ended",
+    "unrecorded": "it could not be recorded any more, and the policy asks for a recording",
+    "hub": "the stream hub was stopped",
+    "lost": "the stream hub ended",
+    "unknown": "the console did not know it",
+}
+#: Those that were nobody's wish count as failed.
+_FAILURES: Final = frozenset({"engine", "unrecorded", "hub", "lost"})
+
+_looking = threading.Lock()
 
 
 class TicketSpent(Exception):
     """The ticket was used, has expired, or was issued to somebody else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What somebody may do at a terminal."""
+
+    types: bool
+    owns: bool
 
 
 def _hash(ticket: str) -> str:
@@ -63,6 +86,21 @@ def _describe(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"user": parameters.get("user", ""), "program": program, "arguments": len(arguments)}
 
 
+# Tickets
+
+
+def _new_ticket(session: TerminalSession, *, person: User, session_key: str) -> str:
+    ticket = secrets.token_urlsafe(32)
+    TerminalTicket.objects.create(
+        hash=_hash(ticket),
+        session=session,
+        person=person,
+        session_key=session_key,
+        until=timezone.now() + TICKET_LIFE,
+    )
+    return ticket
+
+
 def issue_ticket(
     *,
     actor: User,
@@ -71,9 +109,9 @@ def issue_ticket(
     kind: str,
     parameters: dict[str, Any],
     origin: Origin,
+    title: str = "",
 ) -> tuple[str, TerminalSession]:
     """``actor`` may open one terminal within 30 s; return the ticket, of which only the hash is kept."""
-    ticket = secrets.token_urlsafe(32)
     with transaction.atomic():
         session = TerminalSession.objects.create(
             person=actor,
@@ -82,10 +120,10 @@ def issue_ticket(
             container_name=container.name,
             kind=kind,
             parameters=parameters,
-            ticket_hash=_hash(ticket),
-            ticket_until=timezone.now() + TICKET_LIFE,
+            title=title,
             session_key=session_key,
         )
+        ticket = _new_ticket(session, person=actor, session_key=session_key)
         record(
             actor=actor,
             action=ACTIONS[kind],
@@ -99,25 +137,47 @@ def issue_ticket(
     return ticket, session
 
 
-def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> TerminalSession:
-    """Open the session that ``ticket`` was issued for. Raises ``TicketSpent``; one of two attempts at once wins."""
+def issue_return(*, actor: User, session_key: str, session: TerminalSession) -> str:
+    """``actor``, who is at the terminal or may be, may come (back) to it within 30 s; return the ticket.
+
+    Not in the record: every lost network would be.
+    """
+    return _new_ticket(session, person=actor, session_key=session_key)
+
+
+def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> tuple[TerminalSession, bool]:
+    """Return the session that ``ticket`` was issued for, and whether it is yet to be opened, by who asks.
+
+    Raises ``TicketSpent``; one of two attempts at once wins.
+    """
     now = timezone.now()
-    opened = TerminalSession.objects.filter(
-        ticket_hash=_hash(ticket),
-        state=TerminalState.ISSUED,
-        ticket_until__gt=now,
-        person=actor,
-        session_key=session_key,
-    ).update(state=TerminalState.OPEN, opened_at=now, lease_until=now + LEASE, holder=HOLDER)
-    if opened != 1:
-        raise TicketSpent
-    return TerminalSession.objects.select_related("host").get(ticket_hash=_hash(ticket))
+    mine = TerminalTicket.objects.filter(hash=_hash(ticket), person=actor, session_key=session_key)
+    with transaction.atomic():
+        if mine.filter(used_at=None, until__gt=now).update(used_at=now) != 1:
+            raise TicketSpent
+        session = TerminalSession.objects.select_related("host").get(tickets__hash=_hash(ticket))
+        fresh = TerminalSession.objects.filter(pk=session.pk, state=TerminalState.ISSUED, person=actor)
+        is_new = fresh.update(state=TerminalState.OPEN, opened_at=now) == 1
+        if not is_new and session.state == TerminalState.ISSUED:
+            raise TicketSpent  # nobody but who asked for it opens it
+        if not is_new and session.person_id == actor.pk and session.session_key != session_key:
+            TerminalSession.objects.filter(pk=session.pk).update(session_key=session_key)
+    return session, is_new
 
 
-def renew_leases(session_ids: Collection[UUID]) -> None:
-    """Say that the process which holds the sessions is alive."""
-    held = TerminalSession.objects.filter(pk__in=session_ids, state=TerminalState.OPEN)
-    held.update(lease_until=timezone.now() + LEASE)
+def rights_at(user: User, session: TerminalSession) -> Rights | None:
+    """What ``user`` may do at the terminal with the rights of now; ``None`` is nothing."""
+    may = still_allowed(user, host_id=session.host_id, container_id=session.container_id, action=ACTIONS[session.kind])
+    return Rights(types=True, owns=True) if may and session.person_id == user.pk else None
+
+
+# The life of a session
+
+
+def note_opened(session_id: UUID, *, hub: str) -> None:
+    """The hub with this id holds the session now."""
+    TerminalSession.objects.filter(pk=session_id).update(holder=hub)
+    notify(TOPIC)
 
 
 def end_session(
@@ -150,55 +210,146 @@ def end_session(
                 object_name=session.container_name,
                 details={"session": str(session.pk), "reason": reason, "exit_code": exit_code},
             )
-        notify(f"container:{session.host_id}:{session.container_id}")
+        notify(TOPIC, f"container:{session.host_id}:{session.container_id}")
     return True
 
 
-def reap_sessions() -> int:
-    """End what web processes that died left running in containers; return how many sessions were ended.
+def note_end(session_id: UUID, ended: hub_messages.Ended, *, component: str = "") -> bool:
+    """Note what the hub says of the end of a session. What may be left in the container is ended first, elsewhere."""
+    reason = _REASONS.get(ended.reason, ended.reason.replace("_", " "))
+    if ended.reason == "engine" and ended.error is not None:
+        reason = str(ended.error.get("message", "")) or reason
+    if ended.by and ended.reason != "closed":
+        reason = f"{reason}, by {ended.by}"
+    outcome = Outcome.FAILED if ended.reason in _FAILURES else Outcome.SUCCEEDED
+    if ended.reason in ("revoked", "abandoned", "idle", "age"):
+        outcome = Outcome.CANCELLED
+    return end_session(
+        session_id=session_id, reason=reason, exit_code=ended.exit_code, component=component, outcome=outcome
+    )
 
-    One look at a time: a second one beside it would only do the same work again. And only what two looks found
-    without a holder: after a clock was set or a machine slept, every lease has run out until its holder renews it.
+
+# The hub and the database, brought together
+
+
+def look_after_terminals() -> int:
+    """Note what ended in the hub, end what may not go on, and what no hub holds any more; return how many ended.
+
+    One look at a time: a second one beside it would only do the same work again.
     """
-    if not _reaping.acquire(blocking=False):
+    if not _looking.acquire(blocking=False):
         return 0
     try:
         now = timezone.now()
         # A ticket nobody used has opened nothing.
-        TerminalSession.objects.filter(state=TerminalState.ISSUED, ticket_until__lt=now - TICKET_LIFE).delete()
-        alive = set(
-            TerminalSession.objects.filter(state=TerminalState.OPEN, lease_until__gte=now).values_list(
-                "holder", flat=True
-            )
-        )
-        # Leases of one process run out over some seconds: what it held is looked at once all have. One that a living
-        # process lost is given another lease's time.
-        overdue = Q(lease_until__lt=now - LEASE) | (Q(lease_until__lt=now) & ~Q(holder__in=alive))
-        found = list(TerminalSession.objects.filter(overdue, state=TerminalState.OPEN).select_related("host"))
-        left = [session for session in found if _lapsed.get(session.pk) == session.lease_until]
-        _lapsed.clear()
-        _lapsed.update({session.pk: session.lease_until for session in found})
-        if not left:
+        TerminalTicket.objects.filter(until__lt=now - TICKET_LIFE).delete()
+        TerminalSession.objects.filter(state=TerminalState.ISSUED, created_at__lt=now - 2 * TICKET_LIFE).delete()
+        try:
+            answer = ask_hub(hub_messages.ListTerminals())
+        except (HubAway, HubRefused) as error:
+            logger.warning("hub not asked", error=str(error))
             return 0
-        reaped = 0
-        for session, clean in submit(lambda: _kill_all(left, alive=alive)).result():
-            if clean or (session.lease_until is not None and session.lease_until < now - REAP_PATIENCE):
-                reaped += end_session(session_id=session.pk, reason="the web process ended", component="reaper")
-        return reaped
+        held = {terminal["session"]: terminal for terminal in answer["terminals"]}
+        rows = TerminalSession.objects.filter(state=TerminalState.OPEN).select_related("host", "person")
+        sessions = {str(session.pk): session for session in rows}
+        ended = _note_ended(held, sessions)
+        _end_forbidden(held, sessions)
+        lost = [
+            session
+            for key, session in sessions.items()
+            if key not in held and session.opened_at is not None and session.opened_at < now - GRACE
+        ]
+        return ended + _reap(lost, living=answer["hub"])
     finally:
-        _reaping.release()
+        _looking.release()
 
 
-async def _kill_all(sessions: list[TerminalSession], *, alive: set[str]) -> list[tuple[TerminalSession, bool]]:
+def _order(order: hub_messages.Order) -> bool:
+    """Have the hub do it; it may have ended meanwhile, and then there is nothing to do."""
+    try:
+        ask_hub(order)
+    except (HubAway, HubRefused) as error:
+        logger.info("hub order not carried out", order=order.type, error=str(error))
+        return False
+    return True
+
+
+def _note_ended(held: dict[str, dict[str, Any]], sessions: dict[str, TerminalSession]) -> int:
+    ends = {
+        key: hub_messages.Ended(**terminal["ended"]) for key, terminal in held.items() if terminal["ended"] is not None
+    }
+    noted = {key: session for key in ends if (session := sessions.pop(key, None)) is not None}
+    unclean = [session for key, session in noted.items() if not ends[key].clean]
+    if unclean:
+        left = {session.pk for session, clean in _kill_everything(unclean, living="") if not clean}
+        noted = {key: session for key, session in noted.items() if session.pk not in left}
+    count = 0
+    for key, ended in ends.items():
+        session = noted.get(key)
+        if session is not None:
+            count += note_end(session.pk, ended, component="" if ended.reason in ("exited", "closed") else "hub")
+        if session is not None or ended.clean:
+            _order(hub_messages.ForgetTerminal(session=key))
+    return count
+
+
+def _end_forbidden(held: dict[str, dict[str, Any]], sessions: dict[str, TerminalSession]) -> None:
+    """End the terminals of people who may not have them any more; those that somebody is at ask for themselves."""
+    known: dict[tuple[Any, ...], bool] = {}
+    for key, terminal in held.items():
+        session = sessions.get(key)
+        if terminal["state"] != "open":
+            continue
+        if session is None:
+            if not TerminalSession.objects.filter(pk=key).exclude(state=TerminalState.ENDED).exists():
+                _order(hub_messages.EndTerminal(session=key, reason="unknown"))
+            continue
+        if any(viewer["owns"] for viewer in terminal["viewers"]):
+            continue
+        question = (session.person_id, session.session_key, session.host_id, session.container_id, session.kind)
+        if question not in known:
+            known[question] = may_go_on(session)
+        if not known[question]:
+            _order(hub_messages.EndTerminal(session=key, reason="revoked"))
+
+
+def may_go_on(session: TerminalSession) -> bool:
+    """Whether the session's owner is signed in still, and may have this terminal."""
+    person = session.person
+    if person is None or not person.is_active or not is_session_valid(session.session_key, person.pk):
+        return False
+    return rights_at(person, session) is not None
+
+
+def _reap(lost: Iterable[TerminalSession], *, living: str) -> int:
+    """End what sessions of a hub that is gone left running in containers; return how many were ended."""
+    reaped = 0
+    for session, clean in _kill_everything(list(lost), living=living):
+        if clean:
+            reaped += note_end(session.pk, hub_messages.Ended(reason="lost"), component="reaper")
+    return reaped
+
+
+def _kill_everything(sessions: list[TerminalSession], *, living: str) -> list[tuple[TerminalSession, bool]]:
+    """End what the sessions left; return of each whether nothing is left, or it was tried for long enough."""
+    if not sessions:
+        return []
+    old = timezone.now() - REAP_PATIENCE
+    found = submit(lambda: _kill_all(sessions, living=living)).result()
+    return [(session, clean or (session.opened_at or old) < old) for session, clean in found]
+
+
+async def _kill_all(sessions: list[TerminalSession], *, living: str) -> list[tuple[TerminalSession, bool]]:
     """Kill beside each other, a few on each host, so that neither a hundred nor a dead host takes its minute.
 
-    What one dead process held in one container is killed in one go, by its name within the markers.
+    What one dead hub held in one container is killed in one go, by its name within the markers.
     """
     turns = {session.host_id: asyncio.Semaphore(KILLS_AT_ONCE) for session in sessions}
     kills: dict[tuple[UUID, str, str], list[TerminalSession]] = {}
     for session in sessions:
-        whole = session.holder if session.holder and session.holder not in alive else session.marker
-        kills.setdefault((session.host_id, session.container_id, whole), []).append(session)
+        is_whole = living and session.holder and session.holder != living
+        marker = session.holder if is_whole else session.marker
+        kills.setdefault((session.host_id, session.container_id, marker), []).append(session)
 
     async def kill(marker: str, together: list[TerminalSession]) -> list[tuple[TerminalSession, bool]]:
         async with turns[together[0].host_id]:

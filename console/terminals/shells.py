@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from console.gateway import ExecSpec
-
 #: One exec finds bash or falls back to sh: probing first would double the time until the prompt is there.
 _FIND_SHELL: Final = ("/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
 
@@ -30,19 +28,11 @@ LONGEST_REFUSAL: Final = 600
 MARKER_VARIABLE: Final = "PILOTHOUSE_TERMINAL"
 
 
-def exec_spec(parameters: dict[str, Any], *, marker: str, columns: int, rows: int) -> ExecSpec:
-    """Return what the engine is asked to run. ``marker`` in the environment marks every process it starts."""
+def exec_spec(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what the hub has the engine run: fields of an ``ExecSpec``; the hub adds the size and its mark."""
     command = parameters.get("command")
-    return ExecSpec(
-        command=tuple(command) if command else _FIND_SHELL,
-        tty=True,
-        user=parameters.get("user", ""),
-        environment=(
-            ("TERM", "xterm-256color"),
-            ("COLORTERM", "truecolor"),
-            ("LANG", "C.UTF-8"),
-            (MARKER_VARIABLE, marker),
-        ),
-        columns=columns,
-        rows=rows,
-    )
+    return {
+        "command": command or list(_FIND_SHELL),
+        "user": parameters.get("user", ""),
+        "environment": [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8")],
+    }

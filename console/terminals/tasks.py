@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from console.celery import app
-from console.terminals.services import reap_sessions
+from console.terminals.services import look_after_terminals
 
-#: Seconds between two looks.
-REAP_EVERY = 10.0
+#: Seconds between two looks: who loses a right loses an unattended terminal within 5 s.
+LOOK_EVERY = 4.0
 
 
-@app.task(name="terminals.reap", ignore_result=True)
-def reap() -> None:
-    """End the processes of terminals whose web process died."""
-    reap_sessions()
+@app.task(name="terminals.look", ignore_result=True)
+def look() -> None:
+    """Bring the stream hub and the database together."""
+    look_after_terminals()
 
 
 app.conf.beat_schedule = {
     **(app.conf.beat_schedule or {}),
-    "terminals.reap": {"task": "terminals.reap", "schedule": REAP_EVERY, "options": {"expires": REAP_EVERY}},
+    "terminals.look": {"task": "terminals.look", "schedule": LOOK_EVERY, "options": {"expires": LOOK_EVERY}},
 }

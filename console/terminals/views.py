@@ -24,10 +24,11 @@ from console.inventory.models import ObservedContainer
 from console.lib.origin import origin_of
 from console.lib.websocket import StreamConsumer, in_database
 from console.terminals import services
-from console.terminals.forms import LogsForm, TicketForm
+from console.terminals.access import access_terminal
+from console.terminals.forms import LogsForm, ReturnForm, TicketForm
 
 
-def _problems(form: TicketForm | LogsForm) -> JsonResponse:
+def _problems(form: TicketForm | ReturnForm | LogsForm) -> JsonResponse:
     """The first error of each field, named."""
     return JsonResponse(
         {"code": "invalid", "errors": {field: errors[0] for field, errors in form.errors.items()}}, status=422
@@ -42,9 +43,22 @@ def _may_go_on(container: ObservedContainer, *, find: Callable[[], User | None])
     )
 
 
+def _return_ticket(request: HttpRequest) -> HttpResponse:
+    """A ticket for a terminal that is open already."""
+    form = ReturnForm(request.POST)
+    if not form.is_valid():
+        return _problems(form)
+    actor = person(request)
+    session = access_terminal(actor, form.cleaned_data["session"])
+    ticket = services.issue_return(actor=actor, session_key=request.session.session_key or "", session=session)
+    return JsonResponse({"ticket": ticket, "session": str(session.pk)})
+
+
 @require_POST
 def terminal_ticket(request: HttpRequest) -> HttpResponse:
-    """Issue a single-use ticket that opens one terminal within 30 seconds."""
+    """Issue a single-use ticket that opens one terminal, or comes back to one, within 30 seconds."""
+    if "session" in request.POST:
+        return _return_ticket(request)
     form = TicketForm(request.POST)
     if not form.is_valid():
         return _problems(form)
@@ -57,6 +71,7 @@ def terminal_ticket(request: HttpRequest) -> HttpResponse:
         container=container,
         kind=data["kind"],
         parameters={"command": data["command"], "user": data["user"]},
+        title=data["title"],
         origin=origin_of(request),
     )
     return JsonResponse({"ticket": ticket, "session": str(session.pk)})

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -140,6 +141,27 @@ def environment(redis: Redis) -> dict[str, str]:
         "PILOTHOUSE_TEST_DATABASE": str(connection.settings_dict["NAME"]),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def start_hub(log: Path) -> subprocess.Popen[bytes]:
+    """Start a stream hub on the suite's socket and wait until it answers; who starts it ends it."""
+    path = settings.HUB_SOCKET
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runtime.hub", "--socket", str(path)],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        with socket.socket(socket.AF_UNIX) as connection:
+            return connection.connect_ex(str(path)) == 0
+
+    wait_until(answers, what="the hub is up", timeout=30)
+    return process
 
 
 @contextlib.contextmanager

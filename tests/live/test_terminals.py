@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from django.utils import timezone
 from websockets.asyncio.client import ClientConnection
 
 from console.accounts.models import User
-from console.gateway import ContainerEngine, ContainerSpec, call
+from console.gateway import ContainerEngine, ContainerSpec, ask_hub, call, hub_messages
 from console.hosts.models import Host, HostState
 from console.inventory.models import ObservedContainer
 from console.inventory.services import observe_container
@@ -41,7 +42,7 @@ from tests.engines import (
     short_directory,
     tar_of,
 )
-from tests.live.crash import Redis, environment, private_redis, wait_until
+from tests.live.crash import Redis, environment, private_redis, start_hub, wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("terminals")]
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,7 +78,18 @@ class Web:
 
 
 @pytest.fixture
-def web(redis: Redis, real_engine: PrivateEngine, tmp_path: Path, db: None) -> Iterator[Web]:
+def hub(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the stream hub as the launcher does."""
+    process = start_hub(tmp_path / "hub.log")
+    yield process
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture
+def web(
+    redis: Redis, real_engine: PrivateEngine, hub: subprocess.Popen[bytes], tmp_path: Path, db: None
+) -> Iterator[Web]:
     """Start the web process as the launcher does."""
     port = free_port()
     log = tmp_path / "web.log"
@@ -140,7 +152,7 @@ class Place:
             origin=Origin(),
         )
         shell = Shell(await self.socket("/ws/terminal/"))
-        await shell.control({"type": "open", "ticket": ticket, "columns": 100, "rows": 30})
+        await shell.control({"type": "open", "ticket": ticket, "viewer": shell.viewer, "columns": 100, "rows": 30})
         return shell
 
     def processes(self) -> int:
@@ -173,6 +185,8 @@ class Shell:
         self.output = b""
         self.frames: list[dict[str, Any]] = []
         self.rendered = self.told = self.sent = self.taken = 0
+        self.is_log = connection.request is not None and connection.request.path == "/ws/logs/"
+        self.viewer = secrets.token_hex(8)
 
     async def control(self, frame: dict[str, Any]) -> None:
         """Send a control frame."""
@@ -191,7 +205,8 @@ class Shell:
         self.rendered += len(message)
         if self.rendered - self.told >= 64 * 1024:
             self.told = self.rendered
-            await self.control({"type": "ack", "bytes": self.rendered})
+            key = "bytes" if self.is_log else "offset"
+            await self.control({"type": "ack", key: self.rendered})
 
     async def until(self, wanted: bytes) -> bytes:
         """Read until ``wanted`` has come."""
@@ -332,7 +347,7 @@ async def test_an_image_without_a_shell_offers_a_choice(start: Callable[..., Pla
     await shell.ending()
     chosen = await bare.terminal("/busybox", "sh")
     await chosen.until(b"# ")
-    await chosen.connection.close()
+    await chosen.control({"type": "close"})
     await bare.empties(limit=20)
 
 
@@ -343,41 +358,57 @@ async def test_the_main_process_without_a_tty_has_two_channels(start: Callable[.
     shell = await main.terminal(kind="attach")
     assert (await shell.frame("opened"))["tty"] is False
     await shell.type(b"one\n")
-    while not (b"\x01out one\n" in shell.output and b"\x02err one\n" in shell.output):
+    while not (b"\x01\0\0\0\x08out one\n" in shell.output and b"\x02\0\0\0\x08err one\n" in shell.output):
         await shell.read()
 
 
-async def test_a_closed_tab_leaves_nothing(place: Place) -> None:
+async def test_a_closed_terminal_leaves_nothing(place: Place) -> None:
     for _tab in range(3):
         shell = await place.terminal("sh", "-c", "trap '' HUP TERM; (setsid sleep 4444 &) ; echo ready; sleep 3333")
         await shell.until(b"ready")
-        shell.connection.transport.abort()
+        await shell.control({"type": "close"})
     await place.empties(limit=30)
 
 
-async def test_a_killed_web_process_leaves_nothing_once_the_reaper_came(place: Place) -> None:
-    for _tab in range(3):
-        await (await place.terminal("sh", "-c", "sleep 4444 & echo ready; wait")).until(b"ready")
-    place.web.process.kill()
-    await sync_to_async(place.web.process.wait)()
+async def test_a_killed_hub_leaves_nothing_once_the_worker_looked(
+    place: Place, hub: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    shells = [await place.terminal("sh", "-c", "sleep 4444 & echo ready; wait") for _tab in range(3)]
+    for shell in shells:
+        await shell.until(b"ready")
+    hub.kill()
+    await sync_to_async(hub.wait)()
+    for shell in shells:
+        assert (await shell.frame("error"))["code"] == "hub_away"
     assert await sync_to_async(place.processes)() > 5
-
-    def later() -> int:
-        # Stands for the half minute after which nobody has renewed the lease.
-        TerminalSession.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        assert services.reap_sessions() == 0, "what only one look found may be renewed yet"
-        return services.reap_sessions()
-
-    assert await sync_to_async(later)() == 3
+    successor = await sync_to_async(start_hub)(tmp_path / "second-hub.log")
+    try:
+        # Stands for the seconds in which a terminal may still be on its way to the hub.
+        await TerminalSession.objects.aupdate(opened_at=timezone.now() - timedelta(minutes=1))
+        assert await sync_to_async(services.look_after_terminals)() == 3
+    finally:
+        successor.terminate()
+        await sync_to_async(successor.wait)()
     assert await sync_to_async(place.processes)() <= 2
     assert not await TerminalSession.objects.exclude(state=TerminalState.ENDED).aexists()
 
 
-async def test_a_web_process_that_is_stopped_says_so_and_leaves_nothing(place: Place) -> None:
+async def test_a_hub_that_is_stopped_ends_its_terminals(place: Place, hub: subprocess.Popen[bytes]) -> None:
+    shell = await place.terminal("sh", "-c", "sleep 4444 & echo ready; wait")
+    await shell.until(b"ready")
+    hub.terminate()
+    assert (await shell.frame("exit"))["reason"] == "hub"
+    await place.empties(limit=30)
+
+
+async def test_a_web_process_that_is_stopped_says_so_and_leaves_its_terminals(place: Place) -> None:
     shell = await place.terminal("sh", "-c", "sleep 4444 & echo ready; wait")
     await shell.until(b"ready")
     place.web.process.send_signal(signal.SIGTERM)
     assert await shell.ending() == 1012
+    held = await sync_to_async(ask_hub)(hub_messages.ListTerminals())
+    assert [terminal["state"] for terminal in held["terminals"]] == ["open"]
+    await sync_to_async(ask_hub)(hub_messages.EndTerminal(session=held["terminals"][0]["session"], reason="closed"))
     await place.empties(limit=30)
 
 

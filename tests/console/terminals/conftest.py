@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from console.lib.origin import Origin
 from console.lib.websocket import in_database
 from console.terminals import services
 from console.terminals.models import TerminalSession
+from runtime.hub.server import Hub
 from runtime.testing import FakeEngine
 
 ORIGIN = b"http://testserver"
@@ -62,6 +64,7 @@ class Viewer:
         self.task = asyncio.create_task(application(scope, self._to_server.get, self._from_server.put))
         #: Bytes of data taken so far.
         self.taken = 0
+        self.is_terminal = path == "/ws/terminal/"
 
     async def next(self, *, timeout: float = PATIENCE) -> dict[str, Any]:
         """Return the server's next message. Raises ``Closed``."""
@@ -92,9 +95,13 @@ class Viewer:
         """Close the browser's side."""
         self._to_server.put_nowait({"type": "websocket.disconnect", "code": 1001})
 
+    def lose(self) -> None:
+        """Lose the network: nobody closed anything."""
+        self._to_server.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
     def acknowledge(self) -> None:
         """Say that everything taken so far has been rendered."""
-        self.send({"type": "ack", "bytes": self.taken})
+        self.send({"type": "ack", "offset" if self.is_terminal else "bytes": self.taken})
 
     async def control(self, kind: str) -> dict[str, Any]:
         """Skip data and other frames until a control frame of ``kind``."""
@@ -178,6 +185,16 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture(autouse=True)
+async def hub(engine: FakeEngine) -> AsyncIterator[Hub]:
+    """A hub in this process, which opens the fake engine whatever it is told."""
+    held = Hub(connect=lambda _endpoint: engine)
+    settings.HUB_SOCKET.parent.mkdir(exist_ok=True)
+    await held.listen(settings.HUB_SOCKET)
+    yield held
+    await held.close()
+
+
+@pytest.fixture(autouse=True)
 def _one_engine(host: Host, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Consumers and views open the fake engine too."""
     for module in ("consumers", "views"):
@@ -231,14 +248,15 @@ async def ticket_for(
     return ticket
 
 
-def opening(ticket: str, *, columns: int = 80, rows: int = 24) -> dict[str, Any]:
+def opening(ticket: str, *, viewer: str = "tab-0001", columns: int = 80, rows: int = 24, **more: Any) -> dict[str, Any]:
     """The first frame of a terminal."""
-    return {"type": "open", "ticket": ticket, "columns": columns, "rows": rows}
+    return {"type": "open", "ticket": ticket, "viewer": viewer, "columns": columns, "rows": rows, **more}
 
 
 async def ended_session() -> TerminalSession:
-    """Return the only session, once it has ended."""
+    """Return the only session, once it has ended; the worker looks meanwhile, as it does every few seconds."""
     for _attempt in range(200):
+        await in_database(services.look_after_terminals)
         session = await in_database(lambda: TerminalSession.objects.get())
         if session.state == "ended":
             return session

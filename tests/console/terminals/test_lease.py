@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +13,12 @@ from django.db import DatabaseError
 from redis.exceptions import RedisError
 
 from console.accounts.models import Role, User
+from console.gateway import hub_client, hub_messages
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
 from console.lib import rechecks
 from console.lib.live import GROUP
 from console.lib.websocket import StreamConsumer, in_database
-from console.terminals import holding, services
-from console.terminals.models import TerminalSession
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
 
@@ -38,7 +36,6 @@ def test_a_revocation_reaches_every_stream_within_five_seconds() -> None:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StreamConsumer, "lease_interval", 0.05)
     monkeypatch.setattr(StreamConsumer, "lease_patience", 0.4)
-    monkeypatch.setattr(holding, "RENEW_EVERY", 0.05)
 
 
 @pytest.fixture(params=["terminal", "logs", "stats"])
@@ -174,7 +171,7 @@ async def test_a_browser_that_takes_nothing_is_revoked_all_the_same(
     await asyncio.wait_for(deaf.task, 5)
 
 
-async def test_a_browser_that_takes_nothing_for_long_is_gone(
+async def test_a_browser_that_takes_nothing_for_long_is_lost_and_its_terminal_waits_for_it(
     alice: User, signed_in: SignIn, connect: Connect, run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(StreamConsumer, "send_patience", 0.2)
@@ -183,40 +180,10 @@ async def test_a_browser_that_takes_nothing_for_long_is_gone(
     ticket = await ticket_for(container, actor=alice, session_key=key, command=["yes"])
     viewer = await connect("/ws/terminal/", key, first=opening(ticket), room=1)
     await viewer.control("opened")
-    assert (await ended_session()).end_reason == "the browser went"
-    assert len(engine.processes(container.container_id)) == 1
     await asyncio.wait_for(viewer.task, 5)
-
-
-async def test_the_lease_of_a_terminal_is_renewed(deaf: Viewer) -> None:
-    before = (await in_database(TerminalSession.objects.get)).lease_until
-    for _attempt in range(100):
-        await asyncio.sleep(0.02)
-        if (await in_database(TerminalSession.objects.get)).lease_until != before:
-            return
-    raise AssertionError("the lease was never renewed")
-
-
-async def test_a_lease_that_cannot_be_written_closes_nothing(stream: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def locked(_session_ids: object) -> None:
-        raise DatabaseError("database is locked")
-
-    monkeypatch.setattr(services, "renew_leases", locked)
-    await asyncio.sleep(0.5)
-    assert not stream.task.done()
-
-
-async def test_a_write_that_waits_holds_up_no_question_about_rights(
-    alice: User, stream: Viewer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unlocked = threading.Event()
-    monkeypatch.setattr(services, "renew_leases", lambda _session_ids: unlocked.wait(20))
-    try:
-        await asyncio.sleep(0.2)
-        await in_database(lambda: _end_session(alice))
-        assert (await stream.ending())[0] == 4403
-    finally:
-        unlocked.set()
+    assert len(engine.processes(container.container_id)) == 2
+    answer = await hub_client().ask(hub_messages.ListTerminals())
+    assert [(terminal["state"], terminal["viewers"]) for terminal in answer["terminals"]] == [("open", [])]
 
 
 async def _signal(*topics: str) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from console.accounts.models import Role, User
 from console.gateway import Conflict, ExecSpec, Terminal, Terminated, TimedOut, Unreachable
 from console.lib.websocket import in_database
-from console.terminals.models import TerminalSession
+from console.terminals.models import TerminalTicket
 from runtime.testing import FakeEngine
 from runtime.testing.fake import FakeTerminal
 from tests.console.terminals.conftest import (
@@ -81,7 +81,7 @@ async def test_an_old_ticket_opens_nothing(
     key = await in_database(lambda: signed_in(alice))
     ticket = await ticket_for(container, actor=alice, session_key=key)
     past = timezone.now() - timedelta(seconds=1)
-    await in_database(lambda: TerminalSession.objects.update(ticket_until=past))
+    await in_database(lambda: TerminalTicket.objects.update(until=past))
     with untouched(engine):
         viewer = await connect("/ws/terminal/", key, first=opening(ticket))
         code, error = await viewer.ending()

@@ -6,16 +6,14 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from console.accounts.models import User
-from console.gateway import Terminal
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
-from console.terminals.consumers import INPUT_LIMIT, TerminalConsumer
+from console.terminals.terminal_consumer import INPUT_LIMIT
 from runtime.testing import FakeEngine
 from runtime.testing.fake import FakeTerminal
 from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
@@ -151,13 +149,13 @@ async def test_latency_is_measured(open_terminal: Callable[..., Any]) -> None:
     assert await viewer.control("pong") == {"type": "pong", "at": 1234}
 
 
-async def test_closing_the_tab_ends_the_process(open_terminal: Callable[..., Any], engine: FakeEngine) -> None:
+async def test_closing_the_terminal_ends_the_process(open_terminal: Callable[..., Any], engine: FakeEngine) -> None:
     viewer, container = await open_terminal("sh")
     await viewer.read_until(b"$ ")
     assert len(engine.processes(container.container_id)) == 2
-    viewer.leave()
+    viewer.send({"type": "close"})
     session = await ended_session()
-    assert session.exit_code is None
+    assert (session.exit_code, session.end_reason) == (None, "its owner closed it")
     assert len(engine.processes(container.container_id)) == 1
 
 
@@ -195,14 +193,16 @@ async def test_the_main_process_without_a_tty_comes_in_two_channels(open_termina
     said: dict[int, bytes] = {1: b"", 2: b""}
     while b"out\n" not in said[1] or b"err\n" not in said[2]:
         data = (await viewer.next()).get("bytes")
-        if data is not None:
-            said[data[0]] += data[1:]
+        while data:
+            size = int.from_bytes(data[1:5], "big")
+            said[data[0]] += data[5 : 5 + size]
+            data = data[5 + size :]
     assert said == {1: b"out\n", 2: b"err\n"}
 
 
-async def test_leaving_the_main_process_lets_it_run(open_terminal: Callable[..., Any], engine: FakeEngine) -> None:
+async def test_closing_the_main_process_lets_it_run(open_terminal: Callable[..., Any], engine: FakeEngine) -> None:
     viewer, container = await open_terminal("cat", kind="attach")
-    viewer.leave()
+    viewer.send({"type": "close"})
     await ended_session()
     assert len(engine.processes(container.container_id)) == 1
 
@@ -212,15 +212,3 @@ async def test_the_end_of_input_comes_after_the_input(open_terminal: Callable[..
     viewer.send_bytes(b"twelve bytes")
     viewer.send({"type": "end"})
     assert b"12\n" in await viewer.read_until(b"\n")
-
-
-async def test_frames_that_carry_nothing_are_not_kept_for_an_engine_that_takes_nothing() -> None:
-    async def nothing(*_arguments: Any) -> Any:
-        raise AssertionError
-
-    consumer = TerminalConsumer({"session_key": "any"}, nothing, nothing)
-    consumer.terminal = cast("Terminal", SimpleNamespace(tty=False))
-    for _round in range(100):
-        await consumer.take_bytes(b"")
-        await consumer.take_control({"type": "end"})
-    assert list(consumer._input) == [None]

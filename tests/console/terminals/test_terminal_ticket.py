@@ -14,7 +14,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.audit.models import AuditEvent
 from console.hosts.models import Host
-from console.terminals.models import TerminalSession
+from console.terminals.models import TerminalSession, TerminalTicket
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import observe
 
@@ -37,10 +37,11 @@ def test_it_is_issued_and_recorded(alice: User, client_of: ClientOf, form: dict[
     assert answer.status_code == 200
     session = TerminalSession.objects.get()
     assert answer.json()["session"] == str(session.pk)
-    assert session.ticket_hash == hashlib.sha256(answer.json()["ticket"].encode()).hexdigest()
+    ticket = TerminalTicket.objects.get()
+    assert ticket.hash == hashlib.sha256(answer.json()["ticket"].encode()).hexdigest()
     assert session.person == alice
     assert session.session_key == client.session.session_key
-    assert session.ticket_until - timezone.now() <= timedelta(seconds=30)
+    assert ticket.until - timezone.now() <= timedelta(seconds=30)
     event = AuditEvent.objects.get(action="container.terminal")
     assert (event.outcome, event.actor, event.object_id) == ("accepted", alice, CONTAINER)
     assert answer.json()["ticket"] not in str(event.details)

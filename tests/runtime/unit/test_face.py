@@ -11,16 +11,11 @@ from runtime.testing import FakeEngine
 def test_the_face_is_what_it_says() -> None:
     public = {name for name in vars(runtime) if not name.startswith("_")}
     modules = {
-        "archives",
         "connect",
         "containers",
         "drivers",
         "endpoint",
         "errors",
-        "files",
-        "hub",
-        "kept_logs",
-        "recordings",
         "streams",
         "testing",
         "transport",
