@@ -16,6 +16,8 @@ def test_the_face_is_what_it_says() -> None:
         "drivers",
         "endpoint",
         "errors",
+        "hub",
+        "recordings",
         "streams",
         "testing",
         "transport",
