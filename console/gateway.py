@@ -17,6 +17,7 @@ from django.conf import settings
 
 from runtime import (
     AccessDenied,
+    ArchiveFiles,
     BackendError,
     Channel,
     Chunk,
@@ -32,8 +33,11 @@ from runtime import (
     EngineInfo,
     Event,
     ExecDetail,
+    ExecFiles,
     ExecOutput,
     ExecSpec,
+    Files,
+    FileStream,
     Health,
     Healthcheck,
     Image,
@@ -44,6 +48,8 @@ from runtime import (
     Network,
     NetworkSpec,
     NotFound,
+    PathKind,
+    PathStat,
     Port,
     ProtocolError,
     PublishedPort,
@@ -64,6 +70,8 @@ from runtime import (
     VolumeSpec,
     Window,
     connect,
+    find_place,
+    is_archive_safe,
 )
 from runtime.hub import endpoints
 from runtime.hub import messages as hub_messages
@@ -71,6 +79,7 @@ from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
 
 __all__ = [
     "AccessDenied",
+    "ArchiveFiles",
     "BackendError",
     "Channel",
     "Chunk",
@@ -86,8 +95,11 @@ __all__ = [
     "EngineInfo",
     "Event",
     "ExecDetail",
+    "ExecFiles",
     "ExecOutput",
     "ExecSpec",
+    "FileStream",
+    "Files",
     "Health",
     "Healthcheck",
     "HubAway",
@@ -102,6 +114,8 @@ __all__ = [
     "NetworkSpec",
     "NotFound",
     "Output",
+    "PathKind",
+    "PathStat",
     "Port",
     "ProtocolError",
     "PublishedPort",
@@ -125,8 +139,10 @@ __all__ = [
     "call",
     "close_engine",
     "endpoint_for_hub",
+    "find_place",
     "hub_client",
     "hub_messages",
+    "is_archive_safe",
     "open_engine",
     "submit",
 ]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
+import json
 import os
+import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from launcher import engine_api, say, starter_image, system
+from launcher import bridges, engine_api, say, starter_image, system
 from launcher.paths import ROOT, DataDir
 from launcher.processes import run
 from launcher.supervisor import Program
@@ -31,6 +32,8 @@ class Engine:
     private: Program | None = None
     #: A folder with ca.pem, cert.pem and key.pem.
     certificates: Path | None = None
+    #: To be called when the console has ended.
+    clean_up: Callable[[], None] = lambda: None
 
 
 def choose(data_dir: DataDir) -> Engine | None:
@@ -121,86 +124,85 @@ def _private(data_dir: DataDir) -> Engine:
     folder = data_dir.folder("engine")
     run_folder = data_dir.run_folder("engine", longest="exec/containerd/containerd-debug.sock")
     socket_path = run_folder / "docker.sock"
-    bridge = _Bridge(name=f"ph-{data_dir.tag}")
-    command: list[str | Path] = [
-        # In a process namespace of its own: when its first process ends, the kernel ends all others.
-        *("unshare", "--pid", "--mount", "--propagation", "slave", "--fork", "--kill-child", "--mount-proc"),
-        *(sys.executable, "-m", "launcher.engine_init", "dockerd"),
-        *("--data-root", folder / "data", "--exec-root", run_folder / "exec", "--pidfile", folder / "pid"),
-        *("--host", f"unix://{socket_path}", "--bridge", bridge.name),
-        *("--shutdown-timeout", "2", "--log-level", "error"),
-    ]
-    if not bridge.owns_iptables:
-        command.append("--iptables=false")
+    network = _Network(name=f"ph-{data_dir.tag}", data_root=folder / "data")
+    configuration = folder / "daemon.json"
 
     def before_start() -> None:
         # All of it describes processes that are gone: we hold the data directory's lock.
         shutil.rmtree(run_folder / "exec", ignore_errors=True)
         (folder / "pid").unlink(missing_ok=True)
         socket_path.unlink(missing_ok=True)
-        bridge.lay()
+        configuration.write_text(json.dumps(network.lay()))
 
     program = Program(
         name="engine",
-        command=command,
+        command=[
+            # In a process namespace of its own: when its first process ends, the kernel ends all others.
+            *("unshare", "--pid", "--mount", "--propagation", "slave", "--fork", "--kill-child", "--mount-proc"),
+            *(sys.executable, "-m", "launcher.engine_init", "dockerd", "--config-file", configuration),
+            *("--data-root", folder / "data", "--exec-root", run_folder / "exec", "--pidfile", folder / "pid"),
+            *("--host", f"unix://{socket_path}", "--shutdown-timeout", "2", "--log-level", "error"),
+        ],
         env=dict(os.environ),
         cwd=ROOT,
         service=True,
         before_start=before_start,
         hide=("level=info", "level=warning"),
     )
-    return Engine(url=f"unix://{socket_path}", driver="docker", note="private engine", private=program)
+    return Engine(
+        url=f"unix://{socket_path}", driver="docker", note="private engine", private=program, clean_up=network.remove
+    )
 
 
-def clean_up(data_dir: DataDir) -> None:
-    """Take away the bridge of the private engine."""
-    _Bridge(name=f"ph-{data_dir.tag}").remove()
+@dataclass(slots=True, kw_only=True)
+class _Network:
+    """What connects a private engine's containers, beside any other engine of this machine."""
 
+    name: str
+    data_root: Path
+    bridge: bridges.Bridge | None = None
+    #: Two daemons that both write the DOCKER chains delete each other's rules.
+    owns_iptables: bool = field(default_factory=lambda: not _another_daemon_runs())
 
-class _Bridge:
-    """The network bridge of a private engine, beside those of any other engine on this machine."""
-
-    def __init__(self, *, name: str) -> None:
-        self.name = name
-        # Two daemons that both write the DOCKER chains delete each other's rules.
-        self.owns_iptables = not _another_daemon_runs()
-
-    def lay(self) -> None:
-        """Make the bridge, if it is missing, with the first free network of 172.16.0.0/12."""
-        if Path("/sys/class/net", self.name).exists():
-            return
-        network = free_network()
-        run(["ip", "link", "add", self.name, "type", "bridge"])
-        run(["ip", "address", "add", f"{network[1]}/{network.prefixlen}", "dev", self.name])
-        run(["ip", "link", "set", self.name, "up"])
-        if not self.owns_iptables:
-            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-            for rule in self._rules(network):
-                run(["iptables", *_at_the_top(rule)])
+    def lay(self) -> Mapping[str, object]:
+        """Make the bridge, if it is missing, and return what the daemon must be told."""
+        if self.bridge is None:
+            self.bridge = bridges.make(self.name, data_root=self.data_root)
+            if not self.owns_iptables:
+                self._let_pass(self.bridge.network)
+        return {**self.bridge.for_daemon, "iptables": self.owns_iptables}
 
     def remove(self) -> None:
-        """Take away the bridge and our rules for it."""
-        if not Path("/sys/class/net", self.name).exists():
+        """Take away the bridges and our rules for them."""
+        if self.bridge is None:
             return
+        if not self.owns_iptables:
+            self._forget_rules()
+        self.bridge.remove()
+        self.bridge = None
+
+    def _let_pass(self, network: bridges.Network) -> None:
+        # A killed run may have left some, for another range.
+        self._forget_rules()
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        for rule in self._rules(network):
+            run(["iptables", *rule])
+
+    def _forget_rules(self) -> None:
+        mark = f"pilothouse {self.name}"
         for table in ("nat", "filter"):
             for rule in run(["iptables", "-t", table, "-S"]).splitlines():
-                if f'"pilothouse {self.name}"' in rule:
-                    words = rule.replace('"', "").replace(f"pilothouse {self.name}", "\0").split()
-                    cleaned = [f"pilothouse {self.name}" if word == "\0" else word for word in words]
-                    run(["iptables", "-t", table, "-D", *cleaned[1:]])
-        run(["ip", "link", "delete", self.name])
+                if f'"{mark}"' in rule:
+                    run(["iptables", "-t", table, "-D", *shlex.split(rule)[1:]])
 
-    def _rules(self, network: ipaddress.IPv4Network) -> list[list[str]]:
+    def _rules(self, network: bridges.Network) -> list[list[str]]:
         mark = ["-m", "comment", "--comment", f"pilothouse {self.name}"]
+        # At the top: the other daemon's rules end in refusals.
         return [
-            ["-t", "nat", "-A", "POSTROUTING", "-s", str(network), "!", "-o", self.name, "-j", "MASQUERADE", *mark],
-            ["-t", "filter", "-A", "FORWARD", "-i", self.name, "-j", "ACCEPT", *mark],
-            ["-t", "filter", "-A", "FORWARD", "-o", self.name, "-j", "ACCEPT", *mark],
+            ["-t", "nat", "-I", "POSTROUTING", "-s", str(network), "!", "-o", self.name, "-j", "MASQUERADE", *mark],
+            ["-t", "filter", "-I", "FORWARD", "-i", self.name, "-j", "ACCEPT", *mark],
+            ["-t", "filter", "-I", "FORWARD", "-o", self.name, "-j", "ACCEPT", *mark],
         ]
-
-
-def _at_the_top(rule: list[str]) -> list[str]:
-    return ["-I" if word == "-A" else word for word in rule]
 
 
 def _another_daemon_runs() -> bool:
@@ -210,18 +212,3 @@ def _another_daemon_runs() -> bool:
                 if (entry / "comm").read_text().strip() == "dockerd":
                     return True
     return False
-
-
-def free_network() -> ipaddress.IPv4Network:
-    """Return a network for containers that no route of this machine covers."""
-    taken = []
-    for row in Path("/proc/net/route").read_text().splitlines()[1:]:
-        fields = row.split()
-        address, mask = (int.from_bytes(bytes.fromhex(text), "little") for text in (fields[1], fields[7]))
-        if mask:
-            taken.append(ipaddress.ip_network((address, bin(mask).count("1")), strict=False))
-    # Above what engines hand out to networks by themselves.
-    for network in ipaddress.IPv4Network("172.30.0.0/15").subnets(new_prefix=24):
-        if network[0] >= ipaddress.IPv4Address("172.30.100.0") and not any(map(network.overlaps, taken)):
-            return network
-    raise say.Trouble("No free network below 172.30.0.0/15 is left for a private engine. Free one, or set DOCKER_HOST.")

@@ -175,7 +175,8 @@ def up(options: Options) -> int:
         try:
             asyncio.run(console.serve(services))
         finally:
-            engine.clean_up(data_dir)
+            if chosen is not None:
+                chosen.clean_up()
     return 0
 
 

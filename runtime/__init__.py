@@ -23,6 +23,8 @@ from runtime.containers import (
     Mount,
     Network,
     NetworkSpec,
+    PathKind,
+    PathStat,
     Port,
     PublishedPort,
     PullProgress,
@@ -48,11 +50,15 @@ from runtime.errors import (
     Unreachable,
     Unsupported,
 )
-from runtime.streams import Channel, Chunk, Terminal, Window
+from runtime.files import ArchiveFiles, ExecFiles, Files, FileStream, find_place, is_archive_safe
+from runtime.kept_logs import LogFiles, LogLine, LogPosition, LogSizes, LogStore
+from runtime.streams import ByteParts, Channel, Chunk, Terminal, Window
 
 __all__ = [
     "AccessDenied",
+    "ArchiveFiles",
     "BackendError",
+    "ByteParts",
     "Channel",
     "Chunk",
     "Conflict",
@@ -67,18 +73,28 @@ __all__ = [
     "EngineInfo",
     "Event",
     "ExecDetail",
+    "ExecFiles",
     "ExecOutput",
     "ExecSpec",
+    "FileStream",
+    "Files",
     "Health",
     "Healthcheck",
     "Image",
     "ImageDetail",
     "Invalid",
     "LayerPhase",
+    "LogFiles",
+    "LogLine",
+    "LogPosition",
+    "LogSizes",
+    "LogStore",
     "Mount",
     "Network",
     "NetworkSpec",
     "NotFound",
+    "PathKind",
+    "PathStat",
     "Port",
     "ProtocolError",
     "PublishedPort",
@@ -99,4 +115,6 @@ __all__ = [
     "VolumeSpec",
     "Window",
     "connect",
+    "find_place",
+    "is_archive_safe",
 ]

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from runtime.streams import Chunk, Terminal
+from runtime.streams import ByteParts, Chunk, Terminal
 
 
 class ContainerState(StrEnum):
@@ -335,6 +335,30 @@ class ExecOutput:
     stderr: bytes
 
 
+class PathKind(StrEnum):
+    """What is at a path inside a container."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathStat:
+    """What an engine says of a path inside a container. ``mode`` is the permission bits alone.
+
+    ``link_target`` is where a link ends, as a whole path inside the container; empty for what is no link.
+    """
+
+    name: str
+    kind: PathKind
+    size_bytes: int
+    mode: int = 0
+    modified_at: datetime | None = None
+    link_target: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """One sample of ``GET /containers/{id}/stats``. ``cpu_cores`` is the use in cores since the sample before."""
@@ -474,6 +498,35 @@ class ContainerEngine(Protocol):
 
     async def kill_execs(self, container_id: str, *, marker: str) -> bool:
         """End every process of the container with ``marker`` in its environment; ``True`` when none is left."""
+
+    # Files
+
+    async def stat_archive(self, container_id: str, path: str) -> PathStat:
+        """``HEAD /containers/{id}/archive``: a link is not followed. Raises ``NotFound``, ``Invalid``."""
+
+    async def get_archive(self, container_id: str, path: str) -> tuple[PathStat, ByteParts]:
+        """``GET /containers/{id}/archive``: what is at ``path``, and a tar of it as it comes; to be closed.
+
+        A link is not followed: the tar holds the link. Works on containers that do not run. Raises ``NotFound``.
+        """
+
+    async def put_archive(
+        self,
+        container_id: str,
+        path: str,
+        tar: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool = True,
+        as_user: bool = False,
+    ) -> None:
+        """``PUT /containers/{id}/archive``: unpack a plain tar into the folder at ``path``.
+
+        ``keep_kinds`` refuses to replace a folder by something else, or the other way round. ``as_user`` gives what is
+        unpacked to the container's user instead of to whom the tar names. Raises ``NotFound``, ``Conflict``.
+
+        The tar must be one of ours (``runtime.archives``): engines before 29.5.1 run a program *of the container*, as
+        root of the host, to unpack what looks compressed.
+        """
 
     # Images
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -21,6 +22,16 @@ class Chunk:
 
     channel: Channel
     data: bytes
+
+
+class ByteParts(Protocol):
+    """Bytes as they come, held open until they end or somebody closes them."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the parts; none is empty. Not reading is back-pressure."""
+
+    async def aclose(self) -> None:
+        """Stop: what is not read yet is given up. Idempotent."""
 
 
 class Terminal(Protocol):

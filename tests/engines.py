@@ -8,18 +8,17 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import datetime
-import fcntl
 import functools
 import hashlib
 import http.client
 import io
 import ipaddress
+import itertools
 import json
 import os
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import tarfile
 import tempfile
@@ -36,6 +35,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from launcher import bridges, say
 from runtime import Driver, Endpoint, Timeouts, TlsCredentials
 
 START_LIMIT: Final = 60.0
@@ -363,57 +363,24 @@ def _unmount_below(directory: Path) -> None:
 # Bridges: each daemon has its own, or the second one takes the first one's away
 
 
-_SIOCBRADDBR: Final = 0x89A0
-_SIOCBRDELBR: Final = 0x89A1
-_SIOCSIFADDR: Final = 0x8916
-_SIOCSIFNETMASK: Final = 0x891C
-_SIOCSIFFLAGS: Final = 0x8914
-_IFF_UP: Final = 1
-
-
 @contextlib.contextmanager
-def private_bridge() -> Iterator[str]:
-    """A network bridge nobody else uses. A lock per number, given back by the kernel whatever happens to us."""
-    locks = Path(tempfile.gettempdir(), "pilothouse-test-bridges")
-    locks.mkdir(exist_ok=True)
-    for number in range(1, 250):
-        lock = (locks / str(number)).open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
-            continue
-        with lock:
-            yield from _bridge(number)
-        return
-    raise EngineTrouble("every private bridge is in use; look into /tmp/pilothouse-test-bridges")
+def private_bridge(data_root: Path) -> Iterator[bridges.Bridge]:
+    """The network bridge of an engine with this data, and a range for its networks; all gone afterwards."""
+    try:
+        bridge = _first_free_bridge(data_root)
+    except say.Trouble as trouble:
+        raise EngineTrouble(f"private engines need root, to make a network bridge: {trouble}") from trouble
+    try:
+        yield bridge
+    finally:
+        bridge.remove()
 
 
-def _bridge(number: int) -> Iterator[str]:
-    name = f"pht{number}"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-
-        def address(text: str) -> bytes:
-            return struct.pack("16sHH4s8x", name.encode(), socket.AF_INET, 0, socket.inet_aton(text))
-
-        def remove() -> None:
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
-                fcntl.ioctl(control, _SIOCBRDELBR, name.encode() + b"\0")
-
-        # One that a killed run left: its lock is ours now, so it is nobody's.
-        remove()
-        try:
-            fcntl.ioctl(control, _SIOCBRADDBR, name.encode() + b"\0")
-            fcntl.ioctl(control, _SIOCSIFADDR, address(f"172.29.{number}.1"))
-            fcntl.ioctl(control, _SIOCSIFNETMASK, address("255.255.255.0"))
-            fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), _IFF_UP))
-        except OSError as error:
-            raise EngineTrouble(f"private engines need root, to make a network bridge: {error}") from error
-        try:
-            yield name
-        finally:
-            remove()
+def _first_free_bridge(data_root: Path) -> bridges.Bridge:
+    for number in itertools.count(1):
+        with contextlib.suppress(bridges.NameTaken):
+            return bridges.make(f"pht{number}", data_root=data_root, bits=20)
+    raise AssertionError("numbers end")
 
 
 # Engines
@@ -429,13 +396,15 @@ def private_dockerd(
     limits = timeouts if timeouts is not None else Timeouts()
     keys: Certificates | None = None
     tls_endpoint: Endpoint | None = None
-    with private_bridge() as bridge:
+    with private_bridge(directory / "data") as bridge:
+        configuration = directory / "daemon.json"
+        configuration.write_text(json.dumps(bridge.for_daemon))
         command = [
             binary,
+            f"--config-file={configuration}",
             f"--data-root={directory}/data",
             f"--exec-root={directory}/exec",
             f"--pidfile={directory}/pid",
-            f"--bridge={bridge}",
             "--iptables=false",
             "--ip-masq=false",
             "--shutdown-timeout=2",
@@ -485,60 +454,62 @@ def private_podman(
     """Podman's service with all its state in ``directory`` (a short path)."""
     binary = program("podman", package="podman")
     init = shutil.which("docker-init") or shutil.which("tini") or "/usr/bin/catatonit"
-    (directory / "containers.conf").write_text(
-        "[containers]\n"
-        'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
-        "[engine]\n"
-        'runtime = "runc"\n'
-        'cgroup_manager = "cgroupfs"\n'
-        'events_logger = "file"\n'
-        f'init_path = "{init}"\n'
-        f'tmp_dir = "{directory}/libpod"\n'
-        "[network]\n"
-        f'network_config_dir = "{directory}/networks"\n'
-    )
-    (directory / "registries.conf").write_text(
-        "unqualified-search-registries = []\n"
-        + "".join(f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in insecure_registries)
-    )
-    path = directory / "podman.sock"
-    engine = PrivateEngine(
-        directory=directory,
-        socket=path,
-        endpoint=Endpoint(
-            driver=Driver.PODMAN, url=f"unix://{path}", timeouts=timeouts if timeouts is not None else Timeouts()
-        ),
-        tls_endpoint=None,
-        certificates=None,
-        command=[
-            binary,
-            f"--root={directory}/root",
-            f"--runroot={directory}/run",
-            "--storage-driver=vfs",
-            "system",
-            "service",
-            "--time=0",
-            f"unix://{path}",
-        ],
-        environment={
-            "CONTAINERS_CONF": str(directory / "containers.conf"),
-            "CONTAINERS_REGISTRIES_CONF": str(directory / "registries.conf"),
-        },
-        what="The private Podman service",
-    )
-    try:
-        engine.start()
-        yield engine
-    finally:
-        # The service ends alone; its containers would stay.
-        subprocess.run(
-            [*engine.command[:4], "rm", "--all", "--force", "--time=0"],
-            env={**os.environ, **engine.environment},
-            capture_output=True,
-            check=False,
-            timeout=60,
+    with private_bridge(directory / "root") as bridge:
+        (directory / "containers.conf").write_text(
+            "[containers]\n"
+            'default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
+            "[engine]\n"
+            'runtime = "runc"\n'
+            'cgroup_manager = "cgroupfs"\n'
+            'events_logger = "file"\n'
+            f'init_path = "{init}"\n'
+            f'tmp_dir = "{directory}/libpod"\n'
+            "[network]\n"
+            f'network_config_dir = "{directory}/networks"\n'
+            f'default_subnet_pools = [{{"base" = "{bridge.addresses}", "size" = {bridges.NETWORK_BITS}}}]\n'
         )
-        engine.stop()
+        (directory / "registries.conf").write_text(
+            "unqualified-search-registries = []\n"
+            + "".join(f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in insecure_registries)
+        )
+        path = directory / "podman.sock"
+        engine = PrivateEngine(
+            directory=directory,
+            socket=path,
+            endpoint=Endpoint(
+                driver=Driver.PODMAN, url=f"unix://{path}", timeouts=timeouts if timeouts is not None else Timeouts()
+            ),
+            tls_endpoint=None,
+            certificates=None,
+            command=[
+                binary,
+                f"--root={directory}/root",
+                f"--runroot={directory}/run",
+                "--storage-driver=vfs",
+                "system",
+                "service",
+                "--time=0",
+                f"unix://{path}",
+            ],
+            environment={
+                "CONTAINERS_CONF": str(directory / "containers.conf"),
+                "CONTAINERS_REGISTRIES_CONF": str(directory / "registries.conf"),
+            },
+            what="The private Podman service",
+        )
+        try:
+            engine.start()
+            yield engine
+        finally:
+            # The service ends alone; its containers would stay.
+            subprocess.run(
+                [*engine.command[:4], "rm", "--all", "--force", "--time=0"],
+                env={**os.environ, **engine.environment},
+                capture_output=True,
+                check=False,
+                timeout=60,
+            )
+            engine.stop()
 
 
 # A registry

@@ -212,9 +212,68 @@ class SetPerson:
     version: int = VERSION
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepLogs:
+    """Keep the logs of these containers and no others: the whole list, each time.
+
+    ``hosts`` has the endpoint of each host by its id, as :func:`runtime.hub.endpoints.to_json` gives it. Of each
+    container: ``host``, ``container`` (full id), ``limit`` (bytes of its log; 0 is none) and ``revision``, any text: of
+    a container that does not run the log is read again when it changes. Answered with ``logs``: a :class:`KeptState`
+    for each. A list that was made before one that came already says nothing new and is only answered.
+    """
+
+    type: ClassVar[str] = "keep_logs"
+    #: When the list was made, in seconds since 1970.
+    at: float
+    hosts: dict[str, dict[str, Any]]
+    containers: list[dict[str, Any]]
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishLog:
+    """The container will be removed: keep what it wrote until now, within ``patience`` seconds.
+
+    Answered with ``finished``: whether all of it is kept; also ``True`` for a log that is not kept at all.
+    """
+
+    type: ClassVar[str] = "finish_log"
+    host: str
+    container: str
+    patience: float = 2.0
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptState:
+    """How the keeping of one log goes; crosses the wire as plain values.
+
+    ``state``: ``starting``, ``following`` (it runs), ``resting`` (it does not, and all is kept), ``gone`` (the engine
+    does not know it any more, and what came before is kept), or ``failing``, with the ``error``'s code: an engine's,
+    ``no_room``, ``storage`` or ``too_many``.
+    """
+
+    host: str
+    container: str
+    state: str
+    error: str = ""
+    #: Of what is kept; ``None`` while it is not known. Times are nanoseconds since 1970, 0 for none.
+    bytes: int | None = None
+    first: int = 0
+    last: int = 0
+    is_cut: bool = False
+    #: Of its last life, as the engine said at its end; seconds since 1970.
+    exit_code: int | None = None
+    oom_killed: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+
+
 #: What opens a stream.
 Stream = OpenTerminal | JoinTerminal | FollowLog
-Order = Stream | ListTerminals | EndTerminal | ForgetTerminal | LockTerminal | TellTerminal | SetPerson
+TerminalOrder = ListTerminals | EndTerminal | ForgetTerminal | LockTerminal | TellTerminal | SetPerson
+LogOrder = KeepLogs | FinishLog
+Order = Stream | TerminalOrder | LogOrder
 
 
 # From the hub

@@ -28,6 +28,7 @@ from runtime.containers import (
     LayerPhase,
     Network,
     NetworkSpec,
+    PathStat,
     PullProgress,
     RegistryCredentials,
     RestartPolicy,
@@ -37,7 +38,8 @@ from runtime.containers import (
 )
 from runtime.drivers.docker import parse, serialise
 from runtime.errors import BackendError, Conflict, EngineFailure, Invalid, NotFound, Terminated, TimedOut
-from runtime.streams import Channel, Chunk, Terminal
+from runtime.streams import ByteParts, Channel, Chunk, Terminal
+from runtime.testing.files import FakeFiles
 from runtime.testing.process import PROGRAMS, SIGNALS, FakeProcess
 
 _PENDING_LIMIT: Final = 128 * 1024
@@ -152,6 +154,8 @@ class _Container:
         self.process: FakeProcess | None = None
         self.execs: dict[str, FakeProcess] = {}
         self.log: list[_LogLine] = []
+        self.tree = FakeFiles()
+        self.tree.read_only = bool(self.host_config.get("ReadonlyRootfs"))
         self.changed = asyncio.Event()
         self.attached: list[FakeTerminal] = []
         self.host_ports: dict[str, int] = {}
@@ -482,6 +486,10 @@ class FakeEngine:
             process.signal(exit_code - 128)
             await asyncio.sleep(0)
 
+    def files(self, container_id: str) -> FakeFiles:
+        """Return a container's files."""
+        return self._find(container_id).tree
+
     def processes(self, container_id: str) -> list[FakeProcess]:
         """Return a container's running processes: its own first, then its execs'."""
         container = self._find(container_id)
@@ -691,10 +699,11 @@ class FakeEngine:
             yield _log_chunk(line, timestamps=timestamps)
         while follow:
             changed = container.changed
-            for line in container.log[position:]:
+            while position < len(container.log):  # more may be written while the caller has what is yielded
+                line = container.log[position]
+                position += 1
                 if wanted(line):
                     yield _log_chunk(line, timestamps=timestamps)
-            position = len(container.log)
             if not container.alive and container.state != "restarting":
                 return
             if container.changed is changed:
@@ -756,6 +765,7 @@ class FakeEngine:
             working_directory=spec.working_directory or container.body.get("WorkingDir", ""),
             hostname=container.body.get("Hostname") or container.container_id[:12],
             size=(spec.columns, spec.rows),
+            tree=container.tree,
         )
         terminal.process = process
         container.execs[exec_id] = process
@@ -826,6 +836,36 @@ class FakeEngine:
             if any(marker in value for value in process.environment.values()):
                 process.signal(SIGNALS["SIGHUP"])
         return True
+
+    # Files
+
+    async def stat_archive(self, container_id: str, path: str) -> PathStat:
+        """Raises ``NotFound``, ``Invalid``."""
+        await self._enter("stat_archive")
+        return self._find(container_id).tree.stat(serialise.inner_path(path))
+
+    async def get_archive(self, container_id: str, path: str) -> tuple[PathStat, ByteParts]:
+        """Raises ``NotFound``."""
+        await self._enter("get_archive")
+        tree = self._find(container_id).tree
+        found = tree.stat(serialise.inner_path(path))
+        return found, tree.tar(path)
+
+    async def put_archive(
+        self,
+        container_id: str,
+        path: str,
+        tar: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool = True,
+        as_user: bool = False,
+    ) -> None:
+        """Raises ``NotFound``, ``Conflict``, ``Invalid``, ``EngineFailure``."""
+        await self._enter("put_archive")
+        tree = self._find(container_id).tree
+        tree.check_folder(serialise.inner_path(path))
+        text = b"".join([part async for part in tar])
+        tree.unpack(path, text, keep_kinds=keep_kinds)
 
     # Images
 
@@ -1151,6 +1191,7 @@ class FakeEngine:
             user=container.body.get("User", ""),
             working_directory=container.body.get("WorkingDir", ""),
             hostname=container.body.get("Hostname") or container.container_id[:12],
+            tree=container.tree,
         )
         if not container.body["OpenStdin"]:
             container.process.feed_eof()

@@ -8,7 +8,9 @@ import shlex
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from runtime import files
 from runtime.streams import Channel
+from runtime.testing.files import FakeFiles, Node, owner
 
 Emit = Callable[[Channel, bytes], Awaitable[None]]
 
@@ -58,8 +60,10 @@ class FakeProcess:
         working_directory: str = "",
         hostname: str = "",
         size: tuple[int, int] = (80, 24),
+        tree: FakeFiles | None = None,
     ) -> None:
         self.arguments = arguments
+        self.tree = tree if tree is not None else FakeFiles()
         self.environment = dict(environment)
         self.user = user or "0"
         self.working_directory = working_directory or "/"
@@ -77,6 +81,12 @@ class FakeProcess:
         self._input_taken = asyncio.Event()
         self._resumed = asyncio.Event()
         self._resumed.set()
+        #: The scripts of ``runtime.files``, told apart by their text.
+        self._scripts = {
+            files.READ_SCRIPT: self._read_path,
+            files.WRITE_SCRIPT: self._write_path,
+            files.PLACE_SCRIPT: self._tell_place,
+        }
         self._task = asyncio.create_task(self._live())
 
     # From outside
@@ -252,6 +262,8 @@ class FakeProcess:
         return 0
 
     async def _shell(self, words: list[str]) -> int:
+        if words[:1] == ["-c"] and words[1:2] and words[1] in self._scripts:
+            return await self._scripts[words[1]](words[3:])
         if words[:1] == ["-c"]:
             return await self._script(words[1] if len(words) > 1 else "")
         code = 0
@@ -278,3 +290,52 @@ class FakeProcess:
                 if words:
                     code = await self._run(words)
         return code
+
+    async def _say(self, text: str, *, error: str = "") -> int:
+        if error:
+            await self._print(f"{error}\n".encode(), channel=Channel.STDERR)
+        if text:
+            await self._print(f"{text}\n".encode())
+        return 1
+
+    async def _read_path(self, words: list[str]) -> int:
+        path, what = words
+        line, error, node = self.tree.about(path)
+        if node is not None and line == "whole" and what == "about":
+            line = f"folder 0 {node.mode:o} {int(node.changed_at)}"
+        await self._say(line, error=error)
+        if node is None or line == "whole":
+            return 1
+        if what == "about" or node.kind == "other":
+            return 0
+        if node.kind == "folder":
+            async for part in self.tree.tar(self.tree.resolve(path)):
+                await self._print(part)
+            return 0
+        for start in range(0, len(node.data), _READ):
+            await self._print(node.data[start : start + _READ])
+        return 0
+
+    async def _write_path(self, words: list[str]) -> int:
+        folder, name, size, overwrite, _part = words
+        word, error, target = self.tree.room_for(folder, name, overwrite=bool(overwrite))
+        await self._say(word, error=error)
+        if word != "ready":
+            return 1
+        data = bytearray()
+        while part := await self._read():
+            data += part
+            if len(data) > self.tree.free_bytes:
+                return await self._say("", error="cat: write error: No space left on device")
+        if len(data) != int(size):
+            return await self._say("short")
+        word, error, target = self.tree.room_for(folder, name, overwrite=bool(overwrite))
+        if word != "ready":
+            return await self._say(word, error=error)
+        self.tree.nodes[target] = Node(data=bytes(data), **owner(self.user))
+        await self._say("done")
+        return 0
+
+    async def _tell_place(self, _words: list[str]) -> int:
+        await self._print(f"{self.tree.place}\n".encode())
+        return 0

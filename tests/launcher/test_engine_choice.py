@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.server
-import ipaddress
 import json
-import os
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -217,10 +215,3 @@ def test_when_the_package_cannot_be_installed_the_console_starts_without(
     monkeypatch.setattr(system, "install", refuse)
     assert engine.choose(data_dir) is None
     assert "no package to be had.\nThe console starts without an engine" in capsys.readouterr().out
-
-
-def test_the_private_network_overlaps_no_route() -> None:
-    network = engine.free_network()
-    assert network.subnet_of(ipaddress.IPv4Network("172.16.0.0/12"))
-    routes = os.popen("ip -4 route").read().split()
-    assert not any(network.overlaps(ipaddress.ip_network(word)) for word in routes if "/" in word and word[0].isdigit())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import engine_api, starter_image
+from launcher import bridges, engine_api, starter_image
 from launcher.paths import ROOT, DataDir
 from tests.launcher.conftest import clean_environment, wait_for
 
@@ -30,7 +30,7 @@ async def main():
     supervisor.start(chosen.private)
     await supervisor.wait_for_stop()
     await supervisor.shut_down()
-    engine.clean_up(data_dir)
+    chosen.clean_up()
 
 asyncio.run(main())
 """
@@ -59,6 +59,11 @@ class _Running:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=20)
+
+    def end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        self.process.wait(timeout=20)
+        wait_for(lambda: self.processes() == [], timeout=3)
 
     def docker(self, *words: str) -> str:
         done = subprocess.run(["docker", "--host", self.url, *words], capture_output=True, text=True, check=False)
@@ -121,13 +126,38 @@ def test_nothing_is_left_however_it_ends(running: _Running, number: signal.Signa
     # It ignores the polite signal, as many programs do when they are the first process of a container.
     running.docker("run", "--detach", "--restart", "always", starter_image.REFERENCE, "sleep", "86399")
     wait_for(lambda: len(running.processes()) >= 5)
-    running.process.send_signal(number)
-    running.process.wait(timeout=20)
-    wait_for(lambda: running.processes() == [], timeout=3)
-    assert running.bridge.exists() == (number == signal.SIGKILL)
+    running.end(number)
+    if number == signal.SIGKILL:
+        # Nobody was left to do it: the next one does.
+        bridges.remove_dead()
+    assert not running.bridge.exists()
     # What the crash left lying about does not hinder the next start, and the container is back.
     running.start()
     wait_for(lambda: "sleep 86399" in running.docker("ps", "--no-trunc", "--format", "{{.Command}}"))
+
+
+def test_there_is_room_for_many_networks_and_none_is_left(running: _Running) -> None:
+    # More than an engine finds addresses for by itself, and one whose addresses somebody chose.
+    made = [running.docker("network", "create", f"team-{number}") for number in range(33)]
+    made.append(running.docker("network", "create", "--subnet", "198.51.100.128/28", "chosen"))
+    names = [f"br-{network_id[:12]}" for network_id in made]
+    assert all(map(_is_there, names))
+    running.end(signal.SIGTERM)
+    assert not any(map(_is_there, names))
+    running.start()
+    # They are there again with their engine, and connect.
+    assert all(map(_is_there, names))
+    _load(running)
+    ping = "ping -c 1 $(ip route | awk '/default/ {print $3}')"
+    network = ("--network", "team-7")
+    assert " 0% packet loss" in running.docker("run", "--rm", *network, starter_image.REFERENCE, "sh", "-c", ping)
+    running.end(signal.SIGKILL)
+    bridges.remove_dead()
+    assert not any(map(_is_there, names))
+
+
+def _is_there(bridge: str) -> bool:
+    return Path("/sys/class/net", bridge).exists()
 
 
 def test_the_socket_is_ours_alone(running: _Running) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import engine
-from launcher.paths import ROOT, DataDir
+from launcher import bridges
+from launcher.paths import ROOT
 from launcher.processes import descendants
 from launcher.supervisor import STOP_TIMEOUT
 from tests.launcher.conftest import clean_environment, free_port, is_alive, pilothouse, wait_for
@@ -68,8 +68,8 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
     finally:
         console.process.kill()
         console.process.wait()
-        # Killed, it could not take its bridge away; the next start on the same data would use it again.
-        engine.clean_up(DataDir.open(console.data_dir))
+        # Killed, it could not take its bridges away; the next private engine would.
+        bridges.remove_dead()
 
 
 def test_it_says_where_it_is_and_how_to_begin(up: _Up) -> None:

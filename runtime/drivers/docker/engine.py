@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -26,6 +27,7 @@ from runtime.containers import (
     ImageDetail,
     Network,
     NetworkSpec,
+    PathStat,
     PullProgress,
     RegistryCredentials,
     Stats,
@@ -47,7 +49,7 @@ from runtime.errors import (
     TimedOut,
     Unsupported,
 )
-from runtime.streams import Channel, Chunk, Terminal
+from runtime.streams import ByteParts, Channel, Chunk, Terminal
 from runtime.transport.bulk import BulkAnswer
 from runtime.transport.frames import FrameDecoder
 from runtime.transport.http import Answer, Body, HttpTransport, StreamedAnswer
@@ -61,10 +63,12 @@ OLDEST: Final = (1, 24)
 _SLOW: Final = 120.0
 _PULL_SILENCE: Final = 300.0
 _LOG_SILENCE: Final = 60.0
+_ARCHIVE_SILENCE: Final = 120.0
 #: Added to the grace of stop and restart.
 _GRACE_MARGIN: Final = 30.0
 _EXEC_OUTPUT_LIMIT: Final = 1024 * 1024
 _KILL_TIMEOUT: Final = 20
+_PATTERN: Final = re.compile(r"[*?\[\\]")
 #: How runtimes say that the program to run is not there or not a program.
 _NOT_RUN: Final = (126, 127)
 
@@ -499,6 +503,69 @@ class DockerEngine:
             return False
         return await leftovers.end_from_outside(marker)
 
+    # Files
+
+    async def stat_archive(self, container_id: str, path: str) -> PathStat:
+        """``HEAD /containers/{id}/archive``: a link is not followed. Raises ``NotFound``, ``Invalid``."""
+        prefix = await self._prefix()
+        answer = await self._http.request(
+            "HEAD",
+            f"{prefix}/containers/{serialise.segment(container_id)}/archive",
+            parameters={"path": self._archive_path(path)},
+        )
+        if answer.status == 404:
+            # The answer to a HEAD has no sentence that says which of the two is missing.
+            await self.inspect_container(container_id)
+            raise NotFound(f"Could not find the file {path} in container {container_id}", reason="path_missing")
+        if answer.status >= 300:
+            raise self._refusal(answer.status, answer.body)
+        return parse.path_stat(answer.headers.get("X-Docker-Container-Path-Stat"))
+
+    async def get_archive(self, container_id: str, path: str) -> tuple[PathStat, ByteParts]:
+        """``GET /containers/{id}/archive``: what is there, and a tar of it as it comes. Raises ``NotFound``."""
+        await self._prefix()
+        async with AsyncExitStack() as stack:
+            answer = await stack.enter_async_context(
+                self._stream(
+                    "GET",
+                    f"/containers/{serialise.segment(container_id)}/archive",
+                    parameters={"path": self._archive_path(path)},
+                    timeout=_ARCHIVE_SILENCE,
+                )
+            )
+            found = parse.path_stat(answer.headers.get("X-Docker-Container-Path-Stat"))
+            return found, _AnswerParts(answer, held=stack.pop_all())
+
+    def _archive_path(self, path: str) -> str:
+        if self._podman and _PATTERN.search(path):
+            # It would answer with whatever else matches.
+            raise Unsupported("Podman takes the path for a pattern, and has no way to say that it is none")
+        return serialise.inner_path(path)
+
+    async def put_archive(
+        self,
+        container_id: str,
+        path: str,
+        tar: AsyncIterator[bytes],
+        *,
+        keep_kinds: bool = True,
+        as_user: bool = False,
+    ) -> None:
+        """``PUT /containers/{id}/archive``: unpack a plain tar. Raises ``NotFound``, ``Conflict``."""
+        async with self._stream(
+            "PUT",
+            f"/containers/{serialise.segment(container_id)}/archive",
+            parameters={
+                "path": serialise.inner_path(path),
+                "noOverwriteDirNonDir": str(int(keep_kinds)),
+                "copyUIDGID": str(int(as_user)),
+            },
+            body=tar,
+            headers={"Content-Type": "application/x-tar"},
+            timeout=_ARCHIVE_SILENCE,
+        ) as answer:
+            await answer.read_all(limit=1024 * 1024)
+
     # Images
 
     async def list_images(self) -> list[Image]:
@@ -631,6 +698,26 @@ class DockerEngine:
             async for message in messages:
                 yield parse.event(message)
         raise Terminated("the engine ended its stream of events")
+
+
+class _AnswerParts:
+    """The body of an answer that outlives the call which asked for it. See ``runtime.streams.ByteParts``."""
+
+    def __init__(self, answer: StreamedAnswer, *, held: AsyncExitStack) -> None:
+        self._answer = answer
+        self._held = held
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body; let the connection go at its end."""
+        try:
+            while data := await self._answer.read():
+                yield data
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let the connection go. Idempotent."""
+        await self._held.aclose()
 
 
 def _with_variable(spec: ExecSpec, name: str, value: str) -> ExecSpec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from runtime.containers import (
     LayerPhase,
     Mount,
     Network,
+    PathKind,
+    PathStat,
     Port,
     PullProgress,
     Stats,
@@ -32,6 +35,10 @@ _T = TypeVar("_T")
 Json = Mapping[str, Any]
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+#: Go's bits of a file's mode: those of permission are Unix's, the others its own.
+_GO_FOLDER: Final = 1 << 31
+_GO_LINK: Final = 1 << 27
+_GO_IRREGULAR: Final = (1 << 19) | (1 << 21) | (1 << 24) | (1 << 25) | (1 << 26)
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
 
 #: Podman's own words for what Docker has a state for.
@@ -577,3 +584,30 @@ def pull_error(value: Any) -> str | None:
     """Return the sentence with which a pull says that it failed, else ``None``."""
     message = record(value, what="a step of a pull")
     return _text(_record(message, "errorDetail"), "message") or _text(message, "error") or None
+
+
+def path_stat(header: str | None) -> PathStat:
+    """Parse ``X-Docker-Container-Path-Stat``: JSON in base64. Raises ``ProtocolError``."""
+    if header is None:
+        raise ProtocolError("the engine does not say what is at the path")
+    try:
+        text = base64.b64decode(header, altchars=b"-_" if "-" in header or "_" in header else None, validate=True)
+    except ValueError as error:
+        raise ProtocolError("what the engine says of the path is not base64") from error
+    found = record(decode_json(text), what="what is at the path")
+    mode = _integer(found, "mode")
+    kind = PathKind.FILE
+    if mode & _GO_FOLDER:
+        kind = PathKind.FOLDER
+    elif mode & _GO_LINK:
+        kind = PathKind.LINK
+    elif mode & _GO_IRREGULAR:
+        kind = PathKind.OTHER
+    return PathStat(
+        name=_text(found, "name"),
+        kind=kind,
+        size_bytes=max(0, _integer(found, "size")) if kind is PathKind.FILE else 0,
+        mode=mode & 0o777,
+        modified_at=_time(found, "mtime"),
+        link_target=_text(found, "linkTarget") if kind is PathKind.LINK else "",
+    )

@@ -25,6 +25,14 @@ _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
     for reason, pattern in (
         ("no_space", r"no space left on device|disk quota exceeded"),
+        ("read_only", r"marked read-only|read-only file system"),
+        ("is_folder", r"cannot overwrite (?:directory|non-directory)|copying would (?:overwrite|replace) .*director"),
+        ("not_folder", r"extraction point is not a directory|not a directory"),
+        (
+            "path_missing",
+            r"could not find the file|could not be found on container|lstat .*: no such file or directory"
+            r"|(?:file|path) .* does not exist in container",
+        ),
         ("port_taken", r"port is already allocated|address already in use|failed to bind host port"),
         (
             "name_taken",
@@ -92,6 +100,9 @@ _CONFLICTS: Final = frozenset(
         "running",
         "removing",
         "in_use",
+        "read_only",
+        "is_folder",
+        "not_folder",
     }
 )
 
@@ -144,7 +155,7 @@ def problem(status: int, body: bytes) -> BackendError:
     if status >= 500:
         if reason == "no_command":
             return Invalid(message, reason=reason)
-        if reason == "network_missing":
+        if reason in ("network_missing", "path_missing"):
             return NotFound(message, reason=reason)
         return Conflict(message, reason=reason) if reason in _CONFLICTS else EngineFailure(message, reason=reason)
     return ProtocolError(f"the engine answered with status {status}, which has no meaning here")

@@ -30,6 +30,9 @@ _REFERENCE = re.compile(
 )
 _IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{4,64}")
 
+#: Bytes of a path: the kernel's own limit.
+LONGEST_PATH: Final = 4095
+
 #: The engine looks for these keys in a terminal's input and detaches when it sees them all. Its own default starts with
 #: Ctrl-P, which people type; this sequence nobody does.
 DETACH_KEYS: Final = "ctrl-@,ctrl-_,ctrl-@,ctrl-^,ctrl-@,ctrl-_"
@@ -41,6 +44,13 @@ def segment(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise Invalid(f"not a name or id an engine could know: {name[:80]!r}", reason="bad_name")
     return name
+
+
+def inner_path(path: str) -> str:
+    """Return a path inside a container as the engine is asked for it. Raises ``Invalid`` for what is no whole path."""
+    if not path.startswith("/") or "\0" in path or len(path.encode(errors="surrogateescape")) > LONGEST_PATH:
+        raise Invalid(f"not a whole path inside a container: {path[:120]!r}", reason="bad_path")
+    return path
 
 
 def image_segment(reference: str) -> str:

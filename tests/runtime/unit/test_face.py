@@ -11,6 +11,7 @@ from runtime.testing import FakeEngine
 def test_the_face_is_what_it_says() -> None:
     public = {name for name in vars(runtime) if not name.startswith("_")}
     modules = {
+        "archives",
         "connect",
         "containers",
         "drivers",
