@@ -20,6 +20,7 @@ _PROGRAMS = {
     "msgmerge": "gettext",
     "ip": "iproute2",
     "iptables": "iptables",
+    "mkfs.btrfs": "btrfs-progs",
     "vim.tiny": "vim-tiny",
     "htop": "htop",
 }

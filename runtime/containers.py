@@ -98,6 +98,8 @@ class ContainerDetail:
     memory_bytes: int
     nano_cpus: int
     pids_limit: int | None
+    #: What it may write beside its volumes; 0 is no limit.
+    disk_bytes: int
     ip_addresses: Mapping[str, str]
     exec_ids: tuple[str, ...]
     health_log: tuple[str, ...]
@@ -247,7 +249,8 @@ class ContainerSpec:
     ``command`` and ``entrypoint`` are argument vectors; ``None`` keeps the image's, ``()`` empties it. 0 means no limit
     for ``memory_bytes``, ``nano_cpus`` and ``pids_limit``; swap is never granted beyond memory. Capabilities are named
     like ``NET_BIND_SERVICE``; ``("ALL",)`` drops the engine's own set. ``log_bytes`` 0 leaves the log to the engine's
-    own settings, else it is kept in at most ``log_files`` files of that size.
+    own settings, else it is kept in at most ``log_files`` files of that size. ``disk_bytes`` bounds the container's own
+    file system, not its volumes, and only where ``EngineInfo.limits_disk``.
     """
 
     name: str
@@ -272,6 +275,7 @@ class ContainerSpec:
     memory_bytes: int = 0
     nano_cpus: int = 0
     pids_limit: int = 0
+    disk_bytes: int = 0
     healthcheck: Healthcheck | None = None
     stop_timeout: int | None = None
     cap_add: tuple[str, ...] = ()
@@ -400,6 +404,10 @@ class EngineInfo:
     cpus: int
     memory_bytes: int
     storage_driver: str
+    #: What the storage driver keeps its files on, as the engine calls it ("extfs"); empty when it does not say.
+    backing_filesystem: str = ""
+    #: Whether ``ContainerSpec.disk_bytes`` binds: else an engine refuses it or, worse, ignores it.
+    limits_disk: bool = False
     cgroup_version: str
     rootless: bool
     containers: int

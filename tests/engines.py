@@ -512,6 +512,34 @@ def private_podman(
             engine.stop()
 
 
+# A file system that can count
+
+
+@contextlib.contextmanager
+def private_btrfs(directory: Path, *, size_bytes: int = 300 * 2**20) -> Iterator[None]:
+    """A small btrfs at ``directory``/data, where a private daemon keeps its containers. Raises ``EngineTrouble``."""
+    make, mount = program("mkfs.btrfs", package="btrfs-progs"), program("mount", package="mount")
+    image, data = directory / "disk", directory / "data"
+    with image.open("wb") as file:
+        file.truncate(size_bytes)
+    data.mkdir()
+    try:
+        for command in (
+            [make, "--quiet", str(image)],
+            [mount, "-o", "loop", str(image), str(data)],
+            # Else the engine does it with the first limit, and the kernel counts before it refuses anything.
+            [program("btrfs", package="btrfs-progs"), "quota", "enable", str(data)],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                said = done.stderr.strip() or done.stdout.strip()
+                raise EngineTrouble(f"a btrfs on a loop device cannot be had: {said}")
+        yield
+    finally:
+        # The kernel gives the loop device back with its last mount.
+        _libc.umount2(str(data).encode(), 2)
+
+
 # A registry
 
 

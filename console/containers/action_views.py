@@ -25,6 +25,7 @@ from console.containers import detail_queries, queries, services
 from console.containers.access import MOST_IN_BULK, access_container, access_containers
 from console.containers.forms import parse_name, parse_removal, parse_signal, parse_targets, parse_team
 from console.containers.requests import header_context, host_name, person
+from console.containers.starts import check_starts
 from console.containers.states import SIGNALS
 from console.gateway import BackendError
 from console.inventory.models import ObservedContainer
@@ -131,6 +132,7 @@ def _back(request: HttpRequest, container: ObservedContainer) -> str:
 def _simple(request: HttpRequest, host_id: UUID, container_id: str, action: str, service: _Simple) -> HttpResponse:
     user = person(request)
     container = access_container(user, host_id, container_id, action)
+    check_starts(user, [container], action)
     operation = service(actor=user, container=container, origin=origin_of(request))
     return _answer(request, container, operation)
 
@@ -215,7 +217,11 @@ def container_assign(request: HttpRequest, host_id: UUID, container_id: str) -> 
             message = _("Its limits, which count in the team's quota, could not be read: %(cause)s")
             error_text = message % {"cause": reason.sentence}
             return _dialog(request, container, "assign", teams=teams, chosen=team.pk, error=error_text)
-        limits = {"nano_cpus": detail.nano_cpus, "memory_bytes": detail.memory_bytes}
+        limits = {
+            "nano_cpus": detail.nano_cpus,
+            "memory_bytes": detail.memory_bytes,
+            "disk_bytes": detail.disk_bytes,
+        }
     services.assign_container(actor=user, container=container, team=team, origin=origin_of(request), **limits)
     if team is not None:
         text = _("%(name)s belongs to %(team)s now.") % {"name": container.name, "team": team.name}
@@ -351,6 +357,7 @@ def container_bulk(request: HttpRequest, verb: str) -> HttpResponse:
         return _refuse_bulk(request, back, message, say=messages.warning)
     try:
         containers = access_containers(user, targets, action)
+        check_starts(user, containers, action)
     except Missing as missing:
         if wants_json(request):
             raise

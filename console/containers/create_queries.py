@@ -17,7 +17,7 @@ from console.inventory.models import ObservedContainer, ObservedImage, ObservedN
 from console.lib.amounts import cpus_text, size_text
 from console.operations.models import Operation
 from console.policies.queries import bounds_of
-from console.policies.rules import Bounds, allows_image, own_network, prefixed
+from console.policies.rules import Bounds, allows_image, limits_nothing, own_network, prefixed
 from console.rbac.policy import Level, allowed, rights_of
 
 _MOST_CHOICES = 300
@@ -71,6 +71,8 @@ class Choices:
     images: list[str]
     volumes: list[str]
     networks: list[tuple[str, str]]
+    #: Why the disk of a container cannot be limited there, in words; "" when it can.
+    disk_trouble: str = ""
 
 
 def choices(host: Host | None, *, team: Team | None = None) -> Choices:
@@ -100,7 +102,11 @@ def choices(host: Host | None, *, team: Team | None = None) -> Choices:
         ("host", _("host: the host's own network, nothing in between")),
         ("none", _("none: no network at all")),
     ]
-    return Choices(images[:_MOST_CHOICES], volumes[:_MOST_CHOICES], networks[:_MOST_CHOICES])
+    return Choices(images[:_MOST_CHOICES], volumes[:_MOST_CHOICES], networks[:_MOST_CHOICES], _disk_trouble(host))
+
+
+def _disk_trouble(host: Host) -> str:
+    return "" if host.limits_disk else limits_nothing(host.storage)
 
 
 def _choices_of_team(images: list[str], bounds: Bounds, *, host: Host) -> Choices:
@@ -114,6 +120,7 @@ def _choices_of_team(images: list[str], bounds: Bounds, *, host: Host) -> Choice
             *[(name, name) for name in others if bounds.rules.networks],
             ("none", _("none: no network at all")),
         ],
+        _disk_trouble(host),
     )
 
 
@@ -216,6 +223,8 @@ def _limit_sentences(spec: ContainerSpec) -> Iterator[str]:
         limits.append(_("%(count)s CPUs") % {"count": cpus_text(spec.nano_cpus)})
     if spec.pids_limit:
         limits.append(_("%(count)s processes") % {"count": spec.pids_limit})
+    if spec.disk_bytes:
+        limits.append(_("%(size)s of disk") % {"size": size_text(spec.disk_bytes)})
     if limits:
         yield _("Gets at most %(limits)s.") % {"limits": ", ".join(limits)}
     else:

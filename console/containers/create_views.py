@@ -238,5 +238,6 @@ def container_choices(request: HttpRequest) -> HttpResponse:
     team = create_queries.owners_by_id(user).get(request.GET.get("team", ""))
     form = CreateForm()
     form.values["network"] = request.GET.get("network", "")[:255]
+    form.values["disk"] = request.GET.get("disk", "")[:20]
     context = {"choices": create_queries.choices(host, team=team), "form": form}
     return render(request, "containers/_choices.html", context)

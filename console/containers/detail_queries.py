@@ -186,6 +186,7 @@ def _limits(detail: ContainerDetail) -> Iterator[tuple[str, str]]:
     yield _("Memory"), size_text(detail.memory_bytes) if detail.memory_bytes else none
     yield _("CPUs"), cpus_text(detail.nano_cpus) if detail.nano_cpus else none
     yield _("Processes"), str(detail.pids_limit) if (detail.pids_limit or 0) > 0 else none
+    yield _("Disk"), size_text(detail.disk_bytes) if detail.disk_bytes else none
 
 
 def _process(detail: ContainerDetail) -> Iterator[tuple[str, str]]:
@@ -254,6 +255,7 @@ def spec_of(detail: ContainerDetail, *, image: ImageDetail | None) -> tuple[Cont
         memory_bytes=detail.memory_bytes,
         nano_cpus=detail.nano_cpus,
         pids_limit=max(0, detail.pids_limit or 0),
+        disk_bytes=detail.disk_bytes,
         healthcheck=_healthcheck(config, image),
         stop_timeout=config.get("StopTimeout") if isinstance(config.get("StopTimeout"), int) else None,
         cap_add=tuple(_added(host)),
@@ -345,7 +347,6 @@ _UNSPOKEN = (
     "OomScoreAdj",
     "Privileged",
     "PublishAllPorts",
-    "StorageOpt",
     "Sysctls",
     "VolumesFrom",
 )
@@ -416,6 +417,9 @@ def _other_limits(detail: ContainerDetail, host: Mapping[str, Any]) -> Iterator[
     # Podman tells a share of processors in both ways.
     if (host.get("CpuQuota") or 0) > 0 and quota_cpus(host) != detail.nano_cpus:
         yield f"CpuQuota {host['CpuQuota']}"
+    storage = _mapping(host.get("StorageOpt"))
+    if storage.keys() - ({"size"} if detail.disk_bytes else set()):
+        yield f"StorageOpt {dict(storage)}"[:200]
     ulimits = [limit for limit in host.get("Ulimits") or () if _mapping(limit).get("Name") not in _ORDINARY_ULIMITS]
     if ulimits:
         yield f"Ulimits {ulimits}"[:200]
@@ -490,6 +494,7 @@ def sections(spec: ContainerSpec) -> list[tuple[str, list[Pair]]]:
                 (_("Memory"), size_text(spec.memory_bytes) if spec.memory_bytes else ""),
                 (_("CPUs"), cpus_text(spec.nano_cpus) if spec.nano_cpus else ""),
                 (_("Processes"), str(spec.pids_limit or "")),
+                (_("Disk"), size_text(spec.disk_bytes) if spec.disk_bytes else ""),
             ],
         ),
         (

@@ -1,4 +1,4 @@
-"""What a policy would say of what runs today, before anybody saves it."""
+"""What a policy says of what is there: of all that a team has, before anybody saves it, and of one that is started."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from django.utils.translation import gettext as _
 from console import gateway
 from console.accounts.models import Team
 from console.containers.detail_queries import spec_of
+from console.containers.specs import granted_capabilities
 from console.gateway import BackendError, ContainerDetail, ContainerEngine, ImageDetail, NotFound
 from console.hosts.models import Host
 from console.inventory.models import ContainerQuerySet, ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.policies.queries import bounds_of
-from console.policies.rules import Bounds, Rules, complete, decide
+from console.policies.rules import Bounds, Denial, Rules, complete, decide, may_be_root, prefixed
 from console.rbac.models import OwnedKind, owned_by
 
 #: Containers that one dry run asks engines about, and how many of a host at a time.
@@ -34,7 +35,7 @@ Answer = tuple[ContainerDetail, ImageDetail | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A container, and why one like it could not be made; nothing means that it could."""
+    """A container, and why it could neither be made again nor be started."""
 
     container: ObservedContainer
     reasons: list[str]
@@ -59,7 +60,7 @@ def dry_run(team: Team, rules: Rules) -> DryRun:
     )
     containers = list(mine.select_related("host").order_by("host__name", "name")[:_MOST])
     found = DryRun(left=max(0, mine.count() - len(containers)))
-    answers = _ask(containers)
+    answers = ask_engines(containers)
     bounds: dict[UUID, Bounds] = {}
     for container in containers:
         answer = answers.get((container.host_id, container.container_id))
@@ -70,7 +71,7 @@ def dry_run(team: Team, rules: Rules) -> DryRun:
             bounds[container.host_id] = dataclasses.replace(
                 bounds_of(team=team, host_id=container.host_id), rules=rules
             )
-        reasons = _judge(answer, bounds[container.host_id])
+        reasons = [denial.message for denial in judge(answer, bounds[container.host_id])]
         if reasons:
             found.denied.append(Verdict(container=container, reasons=reasons))
         else:
@@ -78,14 +79,26 @@ def dry_run(team: Team, rules: Rules) -> DryRun:
     return found
 
 
-def _judge(answer: Answer, bounds: Bounds) -> list[str]:
+def judge(answer: Answer, bounds: Bounds) -> list[Denial]:
+    """Return what the team may not have of a container that is there, taken as it is: nothing is filled in."""
     detail, image = answer
     spec, beyond = spec_of(detail, image=image)
-    reasons = [denial.message for denial in decide(complete(spec, bounds), bounds)]
-    return [*reasons, *(_("It has what no policy allows: %(what)s.") % {"what": what} for what in beyond)]
+    spec = dataclasses.replace(
+        spec,
+        # What it is called does no harm, and it may be older than any limit of disk.
+        name=prefixed(spec.name, prefix=bounds.prefix),
+        disk_bytes=spec.disk_bytes or complete(spec, bounds).disk_bytes,
+        cap_add=tuple(sorted(granted_capabilities(detail.raw))),
+    )
+    denials = decide(spec, bounds)
+    if not bounds.rules.root and not spec.user and may_be_root(detail.user):
+        message = _("It may run as root, which the team %(team)s may not.") % {"team": bounds.team}
+        denials.append(Denial("user", message, _("Write a user as a number other than 0, like 1000.")))
+    message, advice = _("It has what no policy allows: %(what)s."), _("Leave it out.")
+    return [*denials, *(Denial("container", message % {"what": what}, advice) for what in beyond)]
 
 
-def _ask(containers: Iterable[ObservedContainer]) -> dict[tuple[UUID, str], Answer]:
+def ask_engines(containers: Iterable[ObservedContainer]) -> dict[tuple[UUID, str], Answer]:
     """Return what the engines say of the containers; all hosts are asked at once, and one that hangs stops no other."""
     by_host: dict[Host, list[str]] = {}
     for container in containers:
@@ -111,7 +124,7 @@ async def _inspect_all(engine: ContainerEngine, container_ids: list[str]) -> dic
         async with places:
             try:
                 detail = await engine.inspect_container(container_id)
-                image = await _image_of(engine, detail)
+                image = await image_of(engine, detail)
             except BackendError:
                 return  # counted as not known
             found[container_id] = (detail, image)
@@ -124,7 +137,8 @@ async def _inspect_all(engine: ContainerEngine, container_ids: list[str]) -> dic
     return found
 
 
-async def _image_of(engine: ContainerEngine, detail: ContainerDetail) -> ImageDetail | None:
+async def image_of(engine: ContainerEngine, detail: ContainerDetail) -> ImageDetail | None:
+    """Return the image that a container was made of; ``None`` when it is gone."""
     try:
         return await engine.inspect_image(detail.container.image_id or detail.container.image)
     except NotFound:

@@ -31,7 +31,7 @@ from console.hosts.models import Host
 from console.lib.amounts import cpus_text, parse_cpus, parse_number, parse_size, size_text
 from console.policies.queries import Gauge, bounds_of, gauges, grant_of, usage_of
 from console.policies.quotas import exceeded
-from console.policies.rules import Bounds, Denial, complete, decide, own_network, prefixed
+from console.policies.rules import Bounds, Denial, complete, decide, limits_nothing, own_network, prefixed
 
 PULL_CHOICES: tuple[tuple[str, Promise], ...] = (
     ("missing", gettext_lazy("If the host does not have it")),
@@ -87,6 +87,7 @@ SCALARS: dict[str, str] = {
     "memory": "",
     "cpus": "",
     "pids_limit": "",
+    "disk": "",
     "health": "image",
     "health_test": "",
     "health_interval": "30",
@@ -123,6 +124,7 @@ LABELS: dict[str, Promise] = {
     "memory": gettext_lazy("Memory"),
     "cpus": gettext_lazy("CPUs"),
     "pids_limit": gettext_lazy("Processes"),
+    "disk": gettext_lazy("Disk"),
     "health": gettext_lazy("Health check"),
     "health_test": gettext_lazy("Health command"),
     "health_interval": gettext_lazy("Interval"),
@@ -143,7 +145,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "environment": ("environment", "environment_block"),
     "network": ("ports", "network", "hostname"),
     "storage": ("volumes", "tmpfs"),
-    "limits": ("memory", "cpus", "pids_limit"),
+    "limits": ("memory", "cpus", "pids_limit", "disk"),
     "lifecycle": ("restart_policy", "restart_max_retries", "stop_timeout"),
     "health": ("health", "health_test", "health_interval", "health_timeout", "health_retries", "health_start_period"),
     "labels": ("labels",),
@@ -306,6 +308,7 @@ class CreateForm:
             "memory": size_text(spec.memory_bytes) if spec.memory_bytes else "",
             "cpus": cpus_text(spec.nano_cpus) if spec.nano_cpus else "",
             "pids_limit": str(spec.pids_limit or ""),
+            "disk": size_text(spec.disk_bytes) if spec.disk_bytes else "",
             "health": "image" if check is None else "command" if check.test else "none",
             "user": spec.user,
             "working_directory": spec.working_directory,
@@ -479,6 +482,7 @@ class CreateForm:
             memory_bytes=self._parse("memory", parse_size) or 0,
             nano_cpus=self._parse("cpus", parse_cpus) or 0,
             pids_limit=self._parse("pids_limit", parse_number) or 0,
+            disk_bytes=self._parse("disk", parse_size) or 0,
             healthcheck=self._read_health(),
             stop_timeout=self._parse("stop_timeout", parse_seconds) if self.values["stop_timeout"].strip() else None,
             cap_add=tuple(sorted(set(self.values["cap_add"].upper().replace(",", " ").split()))),
@@ -486,6 +490,9 @@ class CreateForm:
         self._choose("pull", PULL_CHOICES, str)
         if self.team is not None and self.host is not None:
             spec = self._keep_within(spec, team=self.team, host=self.host, port_rows=port_rows)
+        elif spec.disk_bytes and self.host is not None and not self.host.limits_disk:
+            advice = _("Leave it empty, or choose another host.")
+            self.errors["disk"] = f"{limits_nothing(self.host.storage)} {advice}"
         for problem in check_spec(spec):
             self._take_over(problem, port_rows)
         self.spec = spec

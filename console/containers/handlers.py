@@ -13,7 +13,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from console.containers import belongings, permits
+from console.containers import belongings, permits, starts
+from console.containers.dry_run import image_of
 from console.containers.image_handlers import pull_with_progress
 from console.containers.made_by import is_made_by, labels_of
 from console.containers.specs import (
@@ -34,13 +35,14 @@ from console.gateway import (
     Invalid,
     NotFound,
 )
+from console.hosts.models import storage_words
 from console.lib.decoding import Malformed
 from console.operations.errors import Failure, Halted, explain
 from console.operations.registry import OperationContext, register
 from console.policies import quotas
 from console.policies.quotas import free_container
 from console.policies.refusals import Denied
-from console.policies.rules import Bounds, harden
+from console.policies.rules import NOT_LIMITED, Bounds, harden, limits_nothing
 
 #: How long a fresh container without a health check must go on running, seconds.
 _SETTLE = 1.0
@@ -62,6 +64,7 @@ async def start(context: OperationContext) -> None:
     context.phase("start")
     # A start may take long for good reasons; that the engine answers at all shows within seconds.
     await context.engine.ping()
+    await _permit_start(context)
     try:
         await context.engine.start_container(context.object_id)
     except (EngineFailure, Invalid):
@@ -80,6 +83,7 @@ async def stop(context: OperationContext) -> None:
 async def restart(context: OperationContext) -> None:
     """Stop a container, if it runs, and start it."""
     context.phase("restart")
+    await _permit_start(context)  # before it is stopped: what may not be started again goes on
     try:
         await context.engine.restart_container(context.object_id, grace=await _grace(context))
     except (EngineFailure, Invalid):
@@ -125,6 +129,7 @@ async def unpause(context: OperationContext) -> None:
     """Let a container's processes go on."""
     context.phase("unpause")
     await context.engine.ping()
+    await _permit_start(context)
     try:
         await context.engine.unpause_container(context.object_id)
     except (Conflict, EngineFailure) as error:
@@ -177,6 +182,26 @@ async def remove(context: OperationContext) -> None:
     context.fault("container.remove.removed")
     if context.host_id is not None:
         await context.in_database(free_container, host_id=context.host_id, container_id=context.object_id)
+
+
+async def _permit_start(context: OperationContext) -> None:
+    """See that the policy of now lets it run, by what the engine says that it is. Raises ``Failure``."""
+    if not await context.in_database(starts.is_decided, context.operation_id):
+        return
+    detail = await context.engine.inspect_container(context.object_id)
+    answer = detail, await image_of(context.engine, detail)
+    try:
+        await context.in_database(starts.permit_start, context.operation_id, answer)
+    except Denied as denied:
+        raise _failed(context, denied) from denied
+
+
+def _failed(context: OperationContext, denied: Denied) -> Failure:
+    """Return the end of an operation that was refused; what else was wrong goes into its output."""
+    first = denied.denials[0]
+    for denial in denied.denials[1:]:
+        context.output(denial.message)
+    return Failure(first.code, first.message, next_step=first.next_step)
 
 
 async def _state(context: OperationContext) -> ContainerState | None:
@@ -241,10 +266,7 @@ async def create(context: OperationContext) -> None:
     try:
         await _create(context)
     except Denied as denied:
-        first = denied.denials[0]
-        for denial in denied.denials[1:]:
-            context.output(denial.message)
-        raise Failure(first.code, first.message, next_step=first.next_step) from denied
+        raise _failed(context, denied) from denied
     finally:
         if context.team_id is not None and not context.object_id and not context.abandoned:
             # Nothing was made: whoever asks next finds the share free.
@@ -261,6 +283,8 @@ async def _create(context: OperationContext) -> None:
         message = problems[0].message if problems else _("This is no image reference.")
         raise Failure("invalid", message, next_step=_("Fill in the form again."))
     wants_start = context.arguments.get("start") is True
+    if spec.disk_bytes:
+        await _check_disk(context)
 
     container_id = await _adopt(context, spec)
     image_id = ""
@@ -307,6 +331,17 @@ async def _create(context: OperationContext) -> None:
                 _("It was started before it was cancelled, so the container is kept."),
                 next_step=_("Stop or remove it, if you do not want it."),
             ) from cancelled
+
+
+async def _check_disk(context: OperationContext) -> None:
+    """See that the engine of now keeps a limit of disk: some take one and ignore it."""
+    info = await context.engine.info()
+    if not info.limits_disk:
+        raise Failure(
+            NOT_LIMITED,
+            limits_nothing(storage_words(info.storage_driver, info.backing_filesystem)),
+            next_step=_("Leave the limit of disk out, or choose another host."),
+        )
 
 
 def _labelled(context: OperationContext, spec: ContainerSpec) -> ContainerSpec:

@@ -103,6 +103,7 @@ def assign_container(
     team: Team | None,
     nano_cpus: int = 0,
     memory_bytes: int = 0,
+    disk_bytes: int = 0,
     origin: Origin | None = None,
 ) -> None:
     """``actor`` gives ``container`` to ``team``; to nobody, and so to admins alone, without one.
@@ -130,6 +131,7 @@ def assign_container(
                 container_id=container.container_id,
                 nano_cpus=nano_cpus,
                 memory_bytes=memory_bytes,
+                disk_bytes=disk_bytes,
                 ports=quotas.published(container.ports),
             )
 

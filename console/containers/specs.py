@@ -31,6 +31,8 @@ RESERVED_PREFIX = "pilothouse."
 
 #: The engine refuses less memory than this.
 SMALLEST_MEMORY = 6 * MIB
+#: Less than this holds no program's first file.
+SMALLEST_DISK = MIB
 MOST_ENVIRONMENT = 300
 MOST_PORTS = 200
 MOST_MOUNTS = 100
@@ -125,6 +127,8 @@ def _problems(spec: ContainerSpec) -> Iterator[Problem]:
         )
     if spec.nano_cpus and not 10_000_000 <= spec.nano_cpus <= 4096 * 10**9:
         yield Problem("cpus", _("Write at least 0.01, or leave it empty for no limit."))
+    if spec.disk_bytes and not SMALLEST_DISK <= spec.disk_bytes <= LARGEST_MEMORY:
+        yield Problem("disk", _("Write 1 MB or more, or leave it empty."))
     for field, names in (("cap_add", spec.cap_add), ("cap_drop", spec.cap_drop)):
         if len(names) > MOST_CAPABILITIES or not all(_CAPABILITY.match(name) for name in names):
             yield Problem(field, _("A capability is written like NET_BIND_SERVICE, without CAP_ before it."))
@@ -311,6 +315,8 @@ def differences(spec: ContainerSpec, raw: Mapping[str, Any]) -> list[str]:
         expect("CPUs", spec.nano_cpus, host.get("NanoCpus") or quota_cpus(host))
     if spec.pids_limit:
         expect("process limit", spec.pids_limit, host.get("PidsLimit"))
+    if spec.disk_bytes:
+        expect("disk limit", str(spec.disk_bytes), _mapping(host.get("StorageOpt")).get("size"))
     policy = _mapping(host.get("RestartPolicy"))
     expect("restart policy", spec.restart_policy.value, policy.get("Name") or "no")
     _compare_ports(spec, host, expect)
@@ -358,6 +364,14 @@ DEFAULT_CAPABILITIES = COMMON_CAPABILITIES | {"AUDIT_WRITE", "MKNOD", "NET_RAW"}
 
 def _capabilities(names: object) -> set[str]:
     return {str(name).upper().removeprefix("CAP_") for name in (names if isinstance(names, list) else ())}
+
+
+def granted_capabilities(raw: Mapping[str, Any]) -> set[str]:
+    """Return what the container in ``raw`` was given beyond nothing, or beyond the engine's own set."""
+    host = _mapping(raw.get("HostConfig"))
+    added, dropped = _capabilities(host.get("CapAdd")), _capabilities(host.get("CapDrop"))
+    # Podman tells what is gone of its own set, one by one.
+    return added | (COMMON_CAPABILITIES - dropped) if dropped and "ALL" not in dropped else added
 
 
 def _compare_rights(spec: ContainerSpec, host: Mapping[str, Any], expect: Expect) -> None:

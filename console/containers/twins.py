@@ -44,6 +44,7 @@ def docker_run(spec: ContainerSpec, *, start: bool = True) -> str:
         parts.append(["--memory-swap", _short_size(spec.memory_bytes)])
     parts += [["--cpus", cpus_text(spec.nano_cpus)]] if spec.nano_cpus else []
     parts += [["--pids-limit", str(spec.pids_limit)]] if spec.pids_limit else []
+    parts += [["--storage-opt", f"size={_short_size(spec.disk_bytes)}"]] if spec.disk_bytes else []
     parts += [["--cap-drop", name] for name in spec.cap_drop]
     parts += [["--cap-add", name] for name in spec.cap_add]
     parts += [["--security-opt", "no-new-privileges"]] if spec.no_new_privileges else []
@@ -137,6 +138,7 @@ def compose(spec: ContainerSpec) -> str:
         memswap_limit=_short_size(spec.memory_bytes) if spec.memory_bytes else "",
         cpus=cpus_text(spec.nano_cpus) if spec.nano_cpus else "",
         pids_limit=spec.pids_limit,
+        storage_opt={"size": _short_size(spec.disk_bytes)} if spec.disk_bytes else {},
         cap_drop=list(spec.cap_drop),
         cap_add=list(spec.cap_add),
         security_opt=["no-new-privileges:true"] if spec.no_new_privileges else [],

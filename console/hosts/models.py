@@ -8,12 +8,14 @@ from typing import Self
 from django.db import models
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Lower
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
 from console.gateway import Driver, Endpoint, Timeouts, TlsCredentials
 from console.hosts.causes import Explanation, explain
 from console.lib.crypto import EncryptedJSONField
+from console.lib.text import one_line
 from console.rbac.models import HostGrant
 from console.rbac.policy import Level, rights_of
 
@@ -47,6 +49,12 @@ class HostQuerySet(models.QuerySet["Host"]):
             return self
         teams = rights.teams_with(Level.VIEW)
         return self.filter(Exists(HostGrant.objects.filter(host_id=OuterRef("pk"), team_id__in=teams)))
+
+
+def storage_words(driver: str, backing: str) -> str:
+    """Return how an engine stores containers, in its own words: overlay2 on extfs."""
+    driver, backing = one_line(driver, limit=40), one_line(backing, limit=40)
+    return gettext("%(driver)s on %(backing)s") % {"driver": driver, "backing": backing} if backing else driver
 
 
 class Host(models.Model):
@@ -117,6 +125,16 @@ class Host(models.Model):
     def is_troubled(self) -> bool:
         """Whether it was asked and did not answer well: what we know of it is stale."""
         return self.state in TROUBLED
+
+    @property
+    def limits_disk(self) -> bool:
+        """Whether its engine bounds what a container writes, as it last told."""
+        return self.info.get("limits_disk") is True
+
+    @property
+    def storage(self) -> str:
+        """How its engine stores containers, in its own words: overlay2 on extfs; empty until it answered once."""
+        return storage_words(str(self.info.get("storage_driver", "")), str(self.info.get("backing_filesystem", "")))
 
     @property
     def explanation(self) -> Explanation | None:

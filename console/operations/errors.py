@@ -71,6 +71,10 @@ _BY_REASON: dict[str, tuple[Text, Text]] = {
         gettext_lazy("The disk of %(host)s is full."),
         gettext_lazy("Remove images and stopped containers that nobody needs, then retry."),
     ),
+    "disk_not_limited": (
+        gettext_lazy("%(host)s cannot limit the disk of a container: its storage driver lacks quotas."),
+        gettext_lazy("Leave the limit of disk out, choose another host, or mount its xfs with pquota."),
+    ),
     "image_missing": (
         gettext_lazy("The image %(name)s does not exist, or the registry does not show it to us."),
         gettext_lazy("Check name and tag; a private image needs a registry user and password."),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from console.accounts.models import Team
 from console.hosts.models import Host
 from console.lib.amounts import MIB, cpus_text, parse_cpus, parse_size, size_text
-from console.policies.rules import GRANTABLE_CAPABILITIES, Recorded, Rules
+from console.policies.rules import GRANTABLE_CAPABILITIES, Recorded, Rules, limits_nothing
 from console.rbac.models import HostGrant
 
 _MOST_LINES: Final = 100
@@ -95,6 +95,12 @@ class PolicyForm(forms.Form):
     memory = forms.CharField(label=_("Memory of one container"), max_length=20, widget=_text(placeholder="512 MB"))
     cpus = forms.CharField(label=_("CPUs of one container"), max_length=10, widget=_text(placeholder="1"))
     pids = forms.IntegerField(label=_("Processes of one container"), min_value=1, max_value=4_194_304)
+    disk = forms.CharField(
+        label=_("Disk of one container"),
+        max_length=20,
+        widget=_text(placeholder="10 GB"),
+        help_text=_("What it may write beside its volumes, on hosts that limit it."),
+    )
     shell_approval = forms.BooleanField(
         label=_("Each shell needs an approval"),
         required=False,
@@ -145,7 +151,7 @@ class PolicyForm(forms.Form):
     sections = (
         (_("What it runs"), ("images", "commands", "root", "capabilities")),
         (_("Storage and network"), ("volumes", "tmpfs", "networks", "ports", "labels")),
-        (_("Limits"), ("memory", "cpus", "pids")),
+        (_("Limits"), ("memory", "cpus", "pids", "disk")),
         (_("Shells"), ("shells", "shell_approval", "shell_idle_minutes", "shell_hours", "shells_at_once")),
         (_("Recordings"), ("recording", "record_input", "recording_days")),
         (_("Kept logs"), ("log_days", "log_kept")),
@@ -168,6 +174,7 @@ class PolicyForm(forms.Form):
             "memory": size_text(rules.memory_bytes),
             "cpus": cpus_text(rules.nano_cpus),
             "pids": rules.pids,
+            "disk": size_text(rules.disk_bytes),
             "shell_approval": rules.shell_approval,
             "shell_idle_minutes": rules.shell_idle_minutes,
             "shell_hours": rules.shell_hours,
@@ -214,6 +221,13 @@ class PolicyForm(forms.Form):
         """A share of processors."""
         return parse_cpus(self.cleaned_data["cpus"])
 
+    def clean_disk(self) -> int:
+        """A size that holds something."""
+        size = parse_size(self.cleaned_data["disk"])
+        if size < MIB:
+            raise ValidationError(gettext("A container needs at least 1 MB to write to."))
+        return size
+
     def clean_log_kept(self) -> int:
         """A size that holds something."""
         size = parse_size(self.cleaned_data["log_kept"])
@@ -239,6 +253,7 @@ class PolicyForm(forms.Form):
             memory_bytes=values["memory"],
             nano_cpus=values["cpus"],
             pids=values["pids"],
+            disk_bytes=values["disk"],
             shell_approval=values["shell_approval"],
             shell_idle_minutes=values["shell_idle_minutes"],
             shell_hours=values["shell_hours"],
@@ -263,6 +278,13 @@ class QuotaForm(forms.Form):
     memory = forms.CharField(
         label=_("Memory of all together"), required=False, max_length=20, widget=_text(placeholder="8 GB")
     )
+    disk = forms.CharField(
+        label=_("Disk of all together"),
+        required=False,
+        max_length=20,
+        widget=_text(placeholder="100 GB"),
+        help_text=_("What containers write beside their volumes, on hosts that limit it."),
+    )
     ports = forms.CharField(
         label=_("Ports"),
         required=False,
@@ -282,6 +304,8 @@ class QuotaForm(forms.Form):
     ) -> None:
         super().__init__(data, initial=self.initial_of(grant) if grant is not None else {"containers": 10})
         self._team, self._host = team, host
+        if host is not None and not host.limits_disk:
+            self.fields["disk"].help_text = self._not_limited(host)
 
     @staticmethod
     def initial_of(grant: HostGrant) -> dict[str, Any]:
@@ -290,6 +314,7 @@ class QuotaForm(forms.Form):
             "containers": grant.containers,
             "cpus": cpus_text(grant.nano_cpus) if grant.nano_cpus else "",
             "memory": size_text(grant.memory_bytes) if grant.memory_bytes else "",
+            "disk": size_text(grant.disk_bytes) if grant.disk_bytes else "",
             "ports": f"{grant.first_port}-{grant.last_port}" if grant.ports else "",
             "address": grant.address or "",
         }
@@ -305,6 +330,15 @@ class QuotaForm(forms.Form):
         """A size."""
         return self._parsed("memory", parse_size)
 
+    def clean_disk(self) -> int | None:
+        """A size."""
+        return self._parsed("disk", parse_size)
+
+    @staticmethod
+    def _not_limited(host: Host) -> str:
+        advice = gettext("Leave it empty: the team could create nothing here.")
+        return f"{limits_nothing(host.storage)} {advice}"
+
     def clean_ports(self) -> tuple[int, int] | None:
         """A range like 20000-20099."""
         text = str(self.cleaned_data["ports"])
@@ -317,9 +351,11 @@ class QuotaForm(forms.Form):
         return first, last
 
     def clean(self) -> dict[str, Any]:
-        """No two teams have the same port of a host."""
+        """No two teams have the same port of a host, and nobody a quota of disk that the host cannot keep."""
         values: dict[str, Any] = super().clean() or {}
         ports, host = values.get("ports"), values.get("host") or self._host
+        if values.get("disk") and host is not None and not host.limits_disk:
+            self.add_error("disk", ValidationError(self._not_limited(host)))
         if ports and host is not None:
             others = HostGrant.objects.filter(host=host, first_port__lte=ports[1], last_port__gte=ports[0])
             other = others.exclude(team=self._team).select_related("team").first()
@@ -338,6 +374,7 @@ class QuotaForm(forms.Form):
             "containers": values["containers"],
             "nano_cpus": values["cpus"],
             "memory_bytes": values["memory"],
+            "disk_bytes": values["disk"],
             "first_port": first,
             "last_port": last,
             "address": values["address"] or None,

@@ -49,6 +49,7 @@ class Reservation(models.Model):
     container_id = models.CharField(max_length=64, blank=True)
     nano_cpus = models.BigIntegerField(default=0)
     memory_bytes = models.BigIntegerField(default=0)
+    disk_bytes = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     #: When the container was last known to be there by whoever made it.
     held_at = models.DateTimeField(null=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db.models import Count, Sum
@@ -15,7 +15,7 @@ from console.gateway import ContainerSpec
 from console.inventory.models import ObservedNetwork
 from console.lib.amounts import cpus_text, size_text
 from console.policies.models import PolicyVersion, Reservation, ReservedPort
-from console.policies.rules import Bounds, Recorded, Rules
+from console.policies.rules import Bounds, Recorded, Rules, limits_nothing
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 
 
@@ -66,7 +66,8 @@ def without_shells(team_ids: Collection[UUID]) -> set[UUID]:
 
 def grant_of(*, team_id: UUID, host_id: UUID) -> HostGrant | None:
     """Return what the team has of the host; ``None`` is nothing."""
-    return HostGrant.objects.select_related("team").filter(team_id=team_id, host_id=host_id).first()
+    grants = HostGrant.objects.select_related("team", "host").defer("host__credentials")
+    return grants.filter(team_id=team_id, host_id=host_id).first()
 
 
 def bounds_of(*, team: Team, host_id: UUID) -> Bounds:
@@ -88,6 +89,9 @@ def bounds_of(*, team: Team, host_id: UUID) -> Bounds:
         address=(grant.address or "") if grant is not None else "",
         volumes=frozenset(by_kind.get("volume", ())),
         networks=frozenset(networks) | frozenset(names),
+        limits_disk=grant is not None and grant.host.limits_disk,
+        storage=grant.host.storage if grant is not None else "",
+        has_disk_quota=grant is not None and grant.disk_bytes is not None,
     )
 
 
@@ -98,17 +102,28 @@ class Usage:
     containers: int
     nano_cpus: int
     memory_bytes: int
+    disk_bytes: int
     ports: int
+
+
+#: What reservations add up to.
+_TAKEN: Final = {
+    "containers": Count("pk"),
+    "nano_cpus": Sum("nano_cpus"),
+    "memory_bytes": Sum("memory_bytes"),
+    "disk_bytes": Sum("disk_bytes"),
+}
 
 
 def usage_of(*, team_id: UUID, host_id: UUID) -> Usage:
     """Return what the team has taken of the host: what runs, what is stopped, what is being made."""
     mine = Reservation.objects.filter(team_id=team_id, host_id=host_id)
-    found = mine.aggregate(containers=Count("pk"), nano_cpus=Sum("nano_cpus"), memory_bytes=Sum("memory_bytes"))
+    found = mine.aggregate(**_TAKEN)
     return Usage(
         containers=found["containers"],
         nano_cpus=found["nano_cpus"] or 0,
         memory_bytes=found["memory_bytes"] or 0,
+        disk_bytes=found["disk_bytes"] or 0,
         ports=ReservedPort.objects.filter(reservation__in=mine).count(),
     )
 
@@ -155,6 +170,7 @@ def gauges(grant: HostGrant, *, usage: Usage, spec: ContainerSpec | None = None)
         ("containers", _("Containers"), usage.containers, 1 if spec else 0, grant.containers, str),
         ("memory", _("Memory"), usage.memory_bytes, spec.memory_bytes if spec else 0, grant.memory_bytes, size_text),
         ("cpus", _("CPUs"), usage.nano_cpus, spec.nano_cpus if spec else 0, grant.nano_cpus, _cpus),
+        ("disk", _("Disk"), usage.disk_bytes, spec.disk_bytes if spec else 0, grant.disk_bytes, size_text),
         ("ports", _("Ports"), usage.ports, len(spec.ports) if spec else 0, last - first + 1, str),
     )
     return [
@@ -169,6 +185,8 @@ def gauges(grant: HostGrant, *, usage: Usage, spec: ContainerSpec | None = None)
             limit_text=_("no limit") if limit is None else text(limit),
         )
         for name, label, used, asked, limit, text in rows
+        # Few hosts limit disk; where nobody speaks of it, there is nothing to show.
+        if name != "disk" or used or asked or limit is not None
     ]
 
 
@@ -182,17 +200,14 @@ class HostQuota:
 
     grant: HostGrant
     gauges: list[Gauge]
+    #: Why its quota of disk cannot be kept, in words; "" when it can, or when there is none.
+    trouble: str
 
 
 def quotas_of(team: Team) -> list[HostQuota]:
     """Return how full the quota of ``team`` is on each of its hosts."""
-    grants = list(team.grants.select_related("host").defer("host__credentials", "host__info").order_by("host__name"))
-    taken = {
-        row["host_id"]: row
-        for row in Reservation.objects.filter(team=team)
-        .values("host_id")
-        .annotate(containers=Count("pk"), nano_cpus=Sum("nano_cpus"), memory_bytes=Sum("memory_bytes"))
-    }
+    grants = list(team.grants.select_related("host").defer("host__credentials").order_by("host__name"))
+    taken = {row["host_id"]: row for row in Reservation.objects.filter(team=team).values("host_id").annotate(**_TAKEN)}
     ports = dict(
         ReservedPort.objects.filter(reservation__team=team).values_list("host_id").annotate(number=Count("pk"))
     )
@@ -203,7 +218,10 @@ def quotas_of(team: Team) -> list[HostQuota]:
             containers=row.get("containers", 0),
             nano_cpus=row.get("nano_cpus") or 0,
             memory_bytes=row.get("memory_bytes") or 0,
+            disk_bytes=row.get("disk_bytes") or 0,
             ports=ports.get(grant.host_id, 0),
         )
-        found.append(HostQuota(grant=grant, gauges=gauges(grant, usage=usage)))
+        is_kept = grant.disk_bytes is None or grant.host.limits_disk
+        trouble = "" if is_kept else limits_nothing(grant.host.storage)
+        found.append(HostQuota(grant=grant, gauges=gauges(grant, usage=usage), trouble=trouble))
     return found

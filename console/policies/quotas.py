@@ -81,6 +81,7 @@ def reserve(*, team_id: UUID, host_id: UUID, operation_id: UUID, spec: Container
             operation_id=operation_id,
             nano_cpus=spec.nano_cpus,
             memory_bytes=spec.memory_bytes,
+            disk_bytes=spec.disk_bytes,
         )
         spec = dataclasses.replace(spec, ports=tuple(_choose_ports(grant, spec)))
         try:
@@ -149,6 +150,7 @@ def is_reserved(*, operation_ids: Iterable[UUID], spec: ContainerSpec) -> bool:
     return (
         spec.nano_cpus <= reservation.nano_cpus
         and spec.memory_bytes <= reservation.memory_bytes
+        and spec.disk_bytes <= reservation.disk_bytes
         and {(port.protocol, port.host_port) for port in spec.ports} <= held
     )
 
@@ -166,7 +168,14 @@ def hold(*, operation_ids: Iterable[UUID], container_id: str) -> None:
 
 
 def count_in(
-    *, team_id: UUID, host_id: UUID, container_id: str, nano_cpus: int, memory_bytes: int, ports: set[tuple[str, int]]
+    *,
+    team_id: UUID,
+    host_id: UUID,
+    container_id: str,
+    nano_cpus: int,
+    memory_bytes: int,
+    disk_bytes: int,
+    ports: set[tuple[str, int]],
 ) -> None:
     """Count a container that was made otherwise and is given to the team: an admin may go beyond its quota."""
     with transaction.atomic():
@@ -177,6 +186,7 @@ def count_in(
             container_id=container_id,
             nano_cpus=nano_cpus,
             memory_bytes=memory_bytes,
+            disk_bytes=disk_bytes,
             held_at=timezone.now(),
         )
         # What another one holds already is that one's: both cannot run at once.

@@ -51,6 +51,8 @@ LOG_BYTES: Final = 10 * MIB
 LOG_FILES: Final = 3
 MOST_RETRIES: Final = 5
 SHORTEST_HEALTH_INTERVAL: Final = 5
+#: Why something is refused: the host could not keep a limit of disk.
+NOT_LIMITED: Final = "disk_not_limited"
 _ORDINARY_TMPFS: Final = 64 * MIB
 _ANY_ADDRESS: Final = ("", "0.0.0.0", "::")
 
@@ -102,6 +104,8 @@ class Rules:
     memory_bytes: int = 512 * MIB
     nano_cpus: int = 10**9
     pids: int = 512
+    #: The same for what it writes beside its volumes, where the host limits that.
+    disk_bytes: int = 10 * 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,10 @@ class Bounds:
     #: The names of volumes, and the names and ids of networks, that the team owns on the host.
     volumes: frozenset[str] = frozenset()
     networks: frozenset[str] = frozenset()
+    #: Whether the host bounds what a container writes, how it stores them, and whether the team has a quota of it.
+    limits_disk: bool = False
+    storage: str = ""
+    has_disk_quota: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +140,13 @@ class Denial:
     next_step: str
     row: int | None = None
     kind: str = "policy"
+    #: A finer name of its cause than kind and field, if it has one.
+    reason: str = ""
 
     @property
     def code(self) -> str:
         """A stable name for programs."""
-        return f"{self.kind}.{self.field}"
+        return self.reason or f"{self.kind}.{self.field}"
 
 
 def from_json(data: object) -> Rules:
@@ -187,6 +197,7 @@ def complete(spec: ContainerSpec, bounds: Bounds) -> ContainerSpec:
         memory_bytes=spec.memory_bytes or rules.memory_bytes,
         nano_cpus=spec.nano_cpus or rules.nano_cpus,
         pids_limit=spec.pids_limit or rules.pids,
+        disk_bytes=spec.disk_bytes or (rules.disk_bytes if bounds.limits_disk else 0),
     )
 
 
@@ -300,7 +311,9 @@ def _mount_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
 
 def _network_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
     rules, team = bounds.rules, {"team": bounds.team}
-    own = spec.network in ("", "none") or (rules.networks and spec.network in bounds.networks)
+    own = spec.network in ("", "none") or (
+        spec.network in bounds.networks and (rules.networks or spec.network == own_network(bounds.prefix))
+    )
     if not own:
         yield Denial(
             "network",
@@ -334,6 +347,7 @@ def _limit_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
         if not 0 < asked <= most:
             message = _("One container of the team %(team)s has at most: %(most)s.")
             yield Denial(field, message % {"team": bounds.team, "most": text}, _("Ask for less."))
+    yield from _disk_denials(spec, bounds)
     if spec.restart_policy is RestartPolicy.ALWAYS or spec.restart_max_retries > MOST_RETRIES:
         yield Denial(
             "restart_policy",
@@ -349,6 +363,29 @@ def _limit_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
             % {"team": bounds.team, "least": SHORTEST_HEALTH_INTERVAL},
             _("Choose a longer interval."),
         )
+
+
+def _disk_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
+    if bounds.limits_disk:
+        if not 0 < spec.disk_bytes <= bounds.rules.disk_bytes:
+            parts = {"team": bounds.team, "most": size_text(bounds.rules.disk_bytes)}
+            message = _("One container of the team %(team)s has at most: %(most)s.") % parts
+            yield Denial("disk", message, _("Ask for less."))
+    elif bounds.has_disk_quota:
+        # Without a limit of its own one container could fill what all of them may have.
+        message = _("The team %(team)s has a quota of disk on this host, which cannot be kept.") % {"team": bounds.team}
+        advice = _("Choose another host, or ask an admin to take the quota of disk away.")
+        yield Denial("disk", f"{message} {limits_nothing(bounds.storage)}", advice, kind="quota", reason=NOT_LIMITED)
+    elif spec.disk_bytes:
+        advice = _("Leave the limit of disk out, or choose another host.")
+        yield Denial("disk", limits_nothing(bounds.storage), advice, reason=NOT_LIMITED)
+
+
+def limits_nothing(storage: str) -> str:
+    """Return in words that a host, which stores containers like this, bounds nothing of what they write."""
+    if not storage:
+        return _("This host has not told yet whether it limits the disk of containers.")
+    return _("The host's storage driver (%(storage)s) limits nothing.") % {"storage": storage}
 
 
 def may_be_root(user: str) -> bool:

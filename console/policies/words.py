@@ -51,6 +51,10 @@ def describe(rules: Rules) -> list[Rule]:
         "memory_bytes": (_("Memory of one container"), size_text(rules.memory_bytes)),
         "nano_cpus": (_("CPUs of one container"), cpus_text(rules.nano_cpus)),
         "pids": (_("Processes of one container"), str(rules.pids)),
+        "disk_bytes": (
+            _("Disk of one container"),
+            _("%(size)s, where the host limits it") % {"size": size_text(rules.disk_bytes)},
+        ),
         "shells": (_("Shells"), may(rules.shells)),
         "shell_approval": (
             _("Approval of each shell"),

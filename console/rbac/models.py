@@ -55,6 +55,8 @@ class HostGrant(models.Model):
     containers = models.PositiveIntegerField(null=True, default=10)
     nano_cpus = models.PositiveBigIntegerField(null=True)
     memory_bytes = models.PositiveBigIntegerField(null=True)
+    #: What its containers may write beside their volumes; only where the host limits that.
+    disk_bytes = models.PositiveBigIntegerField(null=True)
     #: The host's ports that the team may publish, first and last; without them it publishes none.
     first_port = models.PositiveIntegerField(null=True)
     last_port = models.PositiveIntegerField(null=True)

@@ -446,6 +446,9 @@ class FakeEngine:
         self.registry: dict[str, tuple[int, ...]] = dict(registry or {"demo:latest": (3_000_000, 1_000_000, 200)})
         self.pull_pause = pull_pause
         self.stats_interval = stats_interval
+        #: How it stores containers, and on which file system: by these it bounds what they write, or refuses to.
+        self.storage_driver = "overlay2"
+        self.backing_filesystem = "extfs"
         self.connected = True
         self._failures: dict[str, deque[BackendError]] = {}
         self._containers: dict[str, _Container] = {}
@@ -514,6 +517,10 @@ class FakeEngine:
 
     # The engine itself
 
+    @property
+    def _limits_disk(self) -> bool:
+        return parse.limits_disk(self.storage_driver, backing=self.backing_filesystem)
+
     async def close(self) -> None:
         """Idempotent; containers go on, as with a real engine."""
 
@@ -537,7 +544,9 @@ class FakeEngine:
             architecture="x86_64",
             cpus=2,
             memory_bytes=4 * 1024**3,
-            storage_driver="memory",
+            storage_driver=self.storage_driver,
+            backing_filesystem=self.backing_filesystem,
+            limits_disk=self._limits_disk,
             cgroup_version="2",
             rootless=False,
             containers=len(states),
@@ -569,6 +578,8 @@ class FakeEngine:
         image = self._find_image(spec.image)
         name = spec.name or f"fake_{len(self._containers)}"
         self._check_name(name)
+        if spec.disk_bytes and not self._limits_disk:
+            raise EngineFailure("--storage-opt is supported only for overlay over xfs", reason="disk_not_limited")
         body = serialise.container_body(spec)
         if spec.network not in ("", "default"):
             body["HostConfig"]["NetworkMode"] = self._find_network(spec.network).name

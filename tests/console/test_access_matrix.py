@@ -224,7 +224,9 @@ EXPECT: Final[Mapping[str, Row]] = {
     "policy-detail GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "policy-edit GET":              row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
     "policy-edit POST":             row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
-        form={"images": "*", "memory": "64 MB", "cpus": "1", "pids": "64", "based_on": "1"}),
+        form={"images": "*", "memory": "64 MB", "cpus": "1", "pids": "64", "disk": "1 GB", "based_on": "1",
+              "shell_idle_minutes": "0", "shell_hours": "0", "shells_at_once": "5", "recording": "off",
+              "recording_days": "30", "log_days": "0", "log_kept": "1 MB"}),
     # Links that let people in; that of the first admin is spent as soon as there is one
     "invitation GET":               row(OK,    OK,    OK,    OK,    OK,    OK,    OK,    OK,
         token="{invitation_token}"),

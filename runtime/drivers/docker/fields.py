@@ -140,6 +140,8 @@ _HOST_CONFIG: Final[Mapping[str, Treatment]] = {
     "CapAdd": Spec(("cap_add",)),
     "CapDrop": Spec(("cap_drop",)),
     "SecurityOpt": Spec(("no_new_privileges",)),
+    # Its size, and no other word to the host's storage driver.
+    "StorageOpt": Spec(("disk_bytes",)),
     "LogConfig.Type": Fixed(("json-file",)),
     "LogConfig.Config": Spec(("log_bytes", "log_files")),
     # Out of the container
@@ -172,7 +174,6 @@ _HOST_CONFIG: Final[Mapping[str, Treatment]] = {
     "AutoRemove": Never("removes the container behind our back, with its log"),
     "Tmpfs": Never("says mounts a second time, as words; those of Mounts are checked"),
     "ShmSize": Never("takes memory beside the limit on mounts in memory"),
-    "StorageOpt": Never("passes words to the host's storage driver as they are"),
     "ConsoleSize": Never("says nothing that the browser's first resize does not say"),
     "Umask": Never("nobody needs it; a program can change it"),
     "Isolation": Never("for Windows alone"),

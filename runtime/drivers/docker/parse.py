@@ -40,6 +40,9 @@ _GO_FOLDER: Final = 1 << 31
 _GO_LINK: Final = 1 << 27
 _GO_IRREGULAR: Final = (1 << 19) | (1 << 21) | (1 << 24) | (1 << 25) | (1 << 26)
 _EXITED = re.compile(r"Exited \((-?\d+)\)")
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,6})?) ?([kmgtp]?)i?b?\Z", re.IGNORECASE)
+#: Storage drivers of Docker that bound a container's own files whatever they keep them on.
+_LIMITING: Final = frozenset({"btrfs", "zfs", "devicemapper", "windowsfilter"})
 
 #: Podman's own words for what Docker has a state for.
 _STATES: Final = {
@@ -339,6 +342,7 @@ def container_detail(value: Any) -> ContainerDetail:
         memory_bytes=_integer(host_config, "Memory"),
         nano_cpus=_integer(host_config, "NanoCpus"),
         pids_limit=_integer(host_config, "PidsLimit") or None,
+        disk_bytes=_size(_mapping(host_config, "StorageOpt").get("size", "")),
         ip_addresses={
             name: _text(record(network, what="Networks"), "IPAddress") for name, network in sorted(networks.items())
         },
@@ -346,6 +350,12 @@ def container_detail(value: Any) -> ContainerDetail:
         health_log=tuple(_text(entry, "Output") for entry in _records(health_record, "Log")),
         raw=raw,
     )
+
+
+def _size(text: str) -> int:
+    """Return a size as people give it to an engine, 10G, in bytes; 0 when it says none."""
+    match = _SIZE.match(text)
+    return int(float(match[1]) * 1024.0 ** " kmgtp".index(match[2].lower() or " ")) if match else 0
 
 
 def _tags(source: Json, key: str) -> tuple[str, ...]:
@@ -461,6 +471,8 @@ def engine_info(info: Any, version: Any) -> EngineInfo:
     release = record(version, what="the engine's version")
     podman = any("podman" in _text(part, "Name").lower() for part in _records(release, "Components"))
     security = _texts(about, "SecurityOptions")
+    driver, status = _text(about, "Driver"), dict(_status_pairs(about))
+    backing = status.get("Backing Filesystem", "")
     return EngineInfo(
         engine_id=_text(about, "ID"),
         name=_text(about, "Name"),
@@ -472,7 +484,10 @@ def engine_info(info: Any, version: Any) -> EngineInfo:
         architecture=_text(about, "Architecture"),
         cpus=_integer(about, "NCPU"),
         memory_bytes=_integer(about, "MemTotal"),
-        storage_driver=_text(about, "Driver"),
+        storage_driver=driver,
+        backing_filesystem=backing,
+        # containerd's snapshotters take a limit and ignore it; Podman takes one and does not tell it afterwards.
+        limits_disk=not podman and "driver-type" not in status and limits_disk(driver, backing=backing),
         cgroup_version=_text(about, "CgroupVersion"),
         rootless=_flag(about, "Rootless") or any(option.startswith("name=rootless") for option in security),
         containers=_integer(about, "Containers"),
@@ -482,6 +497,21 @@ def engine_info(info: Any, version: Any) -> EngineInfo:
         images=_integer(about, "Images"),
         warnings=_texts(about, "Warnings"),
     )
+
+
+def limits_disk(driver: str, *, backing: str) -> bool:
+    """Whether a storage driver of Docker bounds what a container may write, on the file system ``backing``.
+
+    On xfs that takes a mount with project quotas, of which nobody tells; without, the engine refuses a limit. "vfs"
+    does not even say what it is on.
+    """
+    return driver in _LIMITING or (driver == "overlay2" and backing == "xfs")
+
+
+def _status_pairs(about: Json) -> Iterator[tuple[str, str]]:
+    for pair in _typed(about, "DriverStatus", list, []):
+        if isinstance(pair, list) and len(pair) == 2 and all(isinstance(part, str) for part in pair):
+            yield pair[0], pair[1]
 
 
 def event(value: Any) -> Event:

@@ -24,6 +24,10 @@ _SENTENCE_LIMIT: Final = 4096
 _REASONS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     (reason, re.compile(pattern, re.IGNORECASE))
     for reason, pattern in (
+        (
+            "disk_not_limited",
+            r"--storage-opt is (?:supported only|not supported)|does not support, or has not enabled quotas",
+        ),
         ("no_space", r"no space left on device|disk quota exceeded"),
         ("read_only", r"marked read-only|read-only file system"),
         ("is_folder", r"cannot overwrite (?:directory|non-directory)|copying would (?:overwrite|replace) .*director"),

@@ -145,6 +145,8 @@ def container_body(spec: ContainerSpec) -> dict[str, Any]:
         host_config["NanoCpus"] = spec.nano_cpus
     if spec.pids_limit:
         host_config["PidsLimit"] = spec.pids_limit
+    if spec.disk_bytes:
+        host_config["StorageOpt"] = {"size": str(spec.disk_bytes)}
     if spec.cap_add:
         host_config["CapAdd"] = list(spec.cap_add)
     if spec.cap_drop:

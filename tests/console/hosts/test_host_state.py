@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -15,8 +16,8 @@ from tests.console.inventory.conftest import told
 __all__ = ["told"]
 
 
-def info(**values: str) -> EngineInfo:
-    given = {"engine_id": "E1", "product": "Docker", "version": "27.0", **values}
+def info(**values: Any) -> EngineInfo:
+    given: dict[str, Any] = {"engine_id": "E1", "product": "Docker", "version": "27.0", **values}
     return EngineInfo(
         name="n",
         api_version="1.41",

@@ -28,6 +28,7 @@ DECIDED: dict[str, tuple[Any, str]] = {
     "memory_bytes": (2**40, "memory"),
     "nano_cpus": (10**12, "cpus"),
     "pids_limit": (10**6, "pids_limit"),
+    "disk_bytes": (2**30, "disk"),
     "healthcheck": (Healthcheck(test="true", interval=1), "health_interval"),
     "cap_add": (("SYS_ADMIN",), "cap_add"),
 }

@@ -147,7 +147,7 @@ def test_its_people_read_it_and_only_admins_change_it(
 def test_every_rule_has_its_words() -> None:
     assert [rule.name for rule in describe(Rules())] == [
         *("images", "commands", "root", "capabilities", "volumes", "tmpfs_bytes"),
-        *("networks", "ports", "labels", "memory_bytes", "nano_cpus", "pids"),
+        *("networks", "ports", "labels", "memory_bytes", "nano_cpus", "pids", "disk_bytes"),
         *("shells", "shell_approval", "shell_idle_minutes", "shell_hours", "shells_at_once"),
         *("recording", "record_input", "recording_days", "log_days", "log_kept_bytes"),
     ]

@@ -61,6 +61,7 @@ FULL: dict[str, Any] = {
         memory_bytes=64,
         nano_cpus=10,
         pids_limit=20,
+        disk_bytes=21,
         healthcheck=Healthcheck(test="true", interval=1, timeout=2, retries=3, start_period=4),
         stop_timeout=5,
         cap_add=("CHOWN",),

@@ -217,3 +217,41 @@ def test_a_layer_keeps_its_size_to_the_end() -> None:
 def test_an_event_of_podman_has_dockers_name() -> None:
     found = parse.event({"Type": "container", "Action": "died", "Actor": {"ID": "a"}, "timeNano": 1_500_000_000})
     assert (found.action, found.occurred_at.timestamp()) == ("die", 1.5)
+
+
+@pytest.mark.parametrize(
+    ("driver", "status", "limits"),
+    [
+        ("btrfs", [["Build Version", "Btrfs v6.2"]], True),
+        ("zfs", [["Zpool", "tank"]], True),
+        ("devicemapper", [], True),
+        ("windowsfilter", [], True),
+        ("overlay2", [["Backing Filesystem", "xfs"], ["Supports d_type", "true"]], True),
+        ("overlay2", [["Backing Filesystem", "extfs"]], False),
+        ("overlay2", None, False),
+        ("vfs", None, False),
+        ("fuse-overlayfs", [["Backing Filesystem", "xfs"]], False),
+        # containerd's snapshotters take a limit without a word and ignore it.
+        ("btrfs", [["driver-type", "io.containerd.snapshotter.v1"]], False),
+        ("overlayfs", [["driver-type", "io.containerd.snapshotter.v1"]], False),
+        ("", [[], ["a"], ["Backing Filesystem", 7], "x"], False),
+    ],
+)
+def test_only_some_storage_drivers_bound_what_a_container_writes(driver: str, status: Any, limits: bool) -> None:
+    found = parse.engine_info({"Driver": driver, "DriverStatus": status}, {})
+    assert (found.storage_driver, found.limits_disk) == (driver, limits)
+
+
+def test_podman_does_not_tell_what_it_bounds() -> None:
+    info = {"Driver": "btrfs", "DriverStatus": [["Backing Filesystem", "btrfs"]]}
+    found = parse.engine_info(info, {"Components": [{"Name": "Podman Engine"}]})
+    assert (found.backing_filesystem, found.limits_disk) == ("btrfs", False)
+
+
+@pytest.mark.parametrize(
+    ("size", "disk_bytes"),
+    [("20971520", 20 * 2**20), ("20M", 20 * 2**20), ("1.5 GB", 3 * 2**29), ("2gib", 2**31), ("", 0), ("much", 0)],
+)
+def test_a_limit_of_disk_is_told_in_bytes(size: str, disk_bytes: int) -> None:
+    raw = {"Id": "a" * 64, "State": {"Status": "created"}, "HostConfig": {"StorageOpt": {"size": size}}}
+    assert parse.container_detail(raw).disk_bytes == disk_bytes

@@ -46,6 +46,14 @@ SAID: list[tuple[int, str, type[BackendError], str]] = [
         Conflict,
         "name_taken",
     ),
+    (
+        500,
+        "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+        EngineFailure,
+        "disk_not_limited",
+    ),
+    (500, "--storage-opt is not supported for vfs", EngineFailure, "disk_not_limited"),
+    (500, "Filesystem does not support, or has not enabled quotas", EngineFailure, "disk_not_limited"),
     (404, "No such exec instance: x", NotFound, "exec_missing"),
     (404, "page not found", Unsupported, ""),
     (

@@ -70,6 +70,7 @@ def test_nothing_dangerous_can_be_said() -> None:
             memory_bytes=1,
             nano_cpus=1,
             pids_limit=1,
+            disk_bytes=1,
             healthcheck=Healthcheck(test="t"),
             stop_timeout=1,
             cap_add=("CHOWN",),
@@ -107,12 +108,14 @@ def test_nothing_dangerous_can_be_said() -> None:
         "MemorySwap",
         "NanoCpus",
         "PidsLimit",
+        "StorageOpt",
         "CapAdd",
         "CapDrop",
         "SecurityOpt",
         "LogConfig",
     }
     assert everything["HostConfig"]["SecurityOpt"] == ["no-new-privileges"]
+    assert everything["HostConfig"]["StorageOpt"] == {"size": "1"}
     assert everything["HostConfig"]["LogConfig"]["Type"] == "json-file"
     assert {mount["Type"] for mount in everything["HostConfig"]["Mounts"]} == {"volume", "tmpfs"}
 
