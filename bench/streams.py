@@ -10,6 +10,7 @@ import http.client
 import json
 import multiprocessing
 import os
+import secrets
 import socket
 import struct
 import time
@@ -207,9 +208,8 @@ class WebTerminal:
         if answer.status != 200:
             raise RuntimeError(f"no ticket: {answer.status} {answer.text[:500]}")
         self.socket = Socket(browser, "/ws/terminal/").accepted()
-        self.socket.send_control(
-            {"type": "open", "ticket": json.loads(answer.body)["ticket"], "columns": 80, "rows": 24}
-        )
+        first = {"type": "open", "viewer": secrets.token_hex(8), "columns": 80, "rows": 24}
+        self.socket.send_control({**first, "ticket": json.loads(answer.body)["ticket"]})
         self._read = self._told = 0
         while self._control(*self.socket.receive_frame(30)) != "opened":
             pass
@@ -235,7 +235,7 @@ class WebTerminal:
                 self._read += len(data)
                 if self._read - self._told >= _ACK_EVERY:
                     self._told = self._read
-                    self.socket.send_control({"type": "ack", "bytes": self._read})
+                    self.socket.send_control({"type": "ack", "offset": self._read})
                 return data
             if self._control(kind, data) == "exit":
                 raise StreamEnded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Final
 
 import structlog
@@ -34,8 +35,13 @@ logger = structlog.get_logger(__name__)
 
 #: Input kept for an engine that does not take it: more than what the browser may have on its way.
 INPUT_LIMIT: Final = 2 * protocol.INPUT_WINDOW
-#: How browsers close a page: normally, by going elsewhere, or without a word. Else the network was lost.
-_CLOSED_PAGE: Final = (1000, 1001, 1005)
+#: How browsers close a page: normally, or by going elsewhere.
+_CLOSED_PAGE: Final = (1000, 1001)
+#: How the server tells of a connection that just ended, for whatever reason.
+_NO_WORD: Final = 1005
+#: Seconds of silence before such an end that speak of a lost network, or of a machine that sleeps: browsers say
+#: something every five. Whoever was just there and cut the connection has gone.
+_SILENCE: Final = 15.0
 #: The server itself ends: the browser comes back to the next one.
 _GOING_AWAY: Final = 1012
 #: Seconds that the end of a terminal may take while its socket is still open.
@@ -58,8 +64,8 @@ class TerminalConsumer(StreamConsumer):
         #: The offset of the next byte of input, and how much of it was taken.
         self._typed = 0
         self._taken = 0
-        self._opened_at = 0
         self._offset = 0
+        self._heard_at = time.monotonic()
 
     @property
     def user(self) -> User:
@@ -180,7 +186,7 @@ class TerminalConsumer(StreamConsumer):
     async def _greet(self, opened: hub_messages.Opened) -> None:
         session = self._session()
         self._typed = self._taken = opened.taken
-        self._offset = self._opened_at = opened.offset
+        self._offset = opened.offset
         await self.send_control(
             protocol.serialise(
                 protocol.Opened(
@@ -287,6 +293,7 @@ class TerminalConsumer(StreamConsumer):
     async def take_bytes(self, data: bytes) -> None:
         """Pass input on. Raises ``Refusal`` for a browser that ignores how much was taken."""
         stream = self._opened()
+        self._heard_at = time.monotonic()
         if not data:
             return
         if self._typed - self._taken > INPUT_LIMIT:
@@ -308,6 +315,7 @@ class TerminalConsumer(StreamConsumer):
     async def take_control(self, frame: dict[str, Any]) -> None:
         """Resize, acknowledge, end of input, ping, close, leave."""
         stream = self._opened()
+        self._heard_at = time.monotonic()
         match self._parse_frame(frame):
             case protocol.Ack(offset=offset):
                 if offset > self._offset:
@@ -364,7 +372,10 @@ class TerminalConsumer(StreamConsumer):
             return "lost" if self._is_gone else None
         if self.disconnect_code == _GOING_AWAY:
             return None
-        return "closed" if self.disconnect_code in _CLOSED_PAGE else "lost"
+        was_there = time.monotonic() - self._heard_at < _SILENCE
+        if self.disconnect_code in _CLOSED_PAGE or (self.disconnect_code == _NO_WORD and was_there):
+            return "closed"
+        return "lost"
 
     async def _revoke(self, session: TerminalSession, stream: HubStream) -> None:
         """Whose rights ended is out: with the terminal, if it is theirs."""

@@ -89,7 +89,7 @@ class Limits:
     #: that died.
     closed: int = 30
     lost: int = 8 * 3600
-    orphaned: int = 60
+    orphaned: int = 45
 
 
 # Orders
