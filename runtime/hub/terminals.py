@@ -33,7 +33,7 @@ from runtime.hub.messages import (
     Taken,
     Viewer,
 )
-from runtime.hub.ring import Ring
+from runtime.hub.ring import CAPACITY, Ring
 from runtime.hub.seats import Seat, Typed
 from runtime.hub.wire import Link
 from runtime.streams import Terminal
@@ -48,6 +48,9 @@ BURST: Final = 1024
 TAKEN_EVERY: Final = 32 * 1024
 #: Input kept for an engine that takes none: more than the console lets through.
 _INPUT_LIMIT: Final = 4 * INPUT_WINDOW
+#: Seconds for which the engine is not read past what the ring keeps for somebody who was just cut off: then every byte
+#: is there when they come back, and no program stands still for long.
+AWAITED: Final = 60.0
 MOST_SEATS: Final = 50
 #: Tabs that one terminal remembers the input of.
 MOST_TYPISTS: Final = 500
@@ -96,6 +99,8 @@ class HeldTerminal:
         self._touched_at = time.monotonic()
         self._is_warned = False
         self._typing_told_at = 0.0
+        #: What the last who typed had rendered when they went, and until when the ring waits for them with the rest.
+        self._awaited: tuple[int, float] | None = None
         #: Until when it waits for somebody to come back, once nobody is here.
         self._alone_until: float | None = None
         #: Whether the engine may have begun to run something that an end has to look for.
@@ -190,6 +195,8 @@ class HeldTerminal:
         )
         self._seats[viewer.id] = seat
         self._alone_until = None
+        if viewer.types:
+            self._awaited = None
         if self.ended is None:
             self._fit()
             link.send(Size(columns=self._columns, rows=self._rows))
@@ -219,6 +226,8 @@ class HeldTerminal:
         if self._seats.get(seat.viewer.id) is not seat:
             return
         del self._seats[seat.viewer.id]
+        if seat.viewer.types:
+            self._awaited = (seat.acknowledged, time.monotonic() + AWAITED)
         self._room.set()
         if self.ended is not None:
             return
@@ -322,7 +331,11 @@ class HeldTerminal:
     def _has_room(self) -> bool:
         """Who types sets the pace: the fastest of them; who watches, or has gone, does not."""
         rendered = [seat.acknowledged for seat in self._seats.values() if seat.viewer.types]
-        return not rendered or self._ring.end - max(rendered) < WINDOW
+        if rendered:
+            return self._ring.end - max(rendered) < WINDOW
+        if self._awaited is None or time.monotonic() >= self._awaited[1]:
+            return True
+        return self._ring.end - self._awaited[0] < CAPACITY - WINDOW
 
     def _took(self, data: bytes) -> None:
         offset = self._ring.end
@@ -433,6 +446,7 @@ class HeldTerminal:
         """End what has been idle, old or alone for too long; called about once a second."""
         if self.ended is not None or self._ending is not None:
             return
+        self._room.set()  # who was awaited may have been for long enough
         limits = self.limits
         idle = now - self._touched_at
         if self._alone_until is not None and now >= self._alone_until:
