@@ -368,6 +368,8 @@ class Ended:
     error: dict[str, Any] | None = None
     #: Whether nothing of it is left in the container.
     clean: bool = True
+    #: Of its recording, once that is closed: size_bytes, seconds, head (of the chain), complete.
+    recorded: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

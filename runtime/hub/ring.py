@@ -85,7 +85,7 @@ class Screen:
         """Return what puts a cleared terminal into this state."""
         parts = [self._keypad, *self._charsets.values()]
         # The alternate screen first: entering it saves the cursor and clears.
-        for mode, is_on in sorted(self._modes.items(), key=lambda item: item[0] not in _ALTERNATE):
+        for mode, is_on in sorted(self._modes.items(), key=lambda item: (item[0] not in _ALTERNATE, item[0])):
             if is_on != (mode in _USUAL_MODES):
                 parts.append(b"\x1b[?%d%c" % (mode, b"h" if is_on else b"l"))
         return b"".join((*parts, self._region, self._colours)).decode("ascii", "replace")

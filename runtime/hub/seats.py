@@ -39,12 +39,12 @@ class Seat:
     def feed(self, ring: Ring) -> None:
         """Send what there is and the window allows."""
         while self.cursor < ring.end and not self.link.is_full:
-            if self.cursor < ring.start:
-                self._skip(ring)
-                continue
             room = WINDOW - (self.cursor - self.acknowledged)
             if room <= 0:
                 return
+            if self.cursor < ring.start:
+                self._skip(ring)
+                continue
             data = ring.read(self.cursor, room)
             self.link.send_output(self.cursor, data)
             self.cursor += len(data)

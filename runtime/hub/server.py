@@ -18,13 +18,19 @@ from runtime.containers import ContainerEngine
 from runtime.endpoint import Endpoint
 from runtime.errors import BackendError
 from runtime.hub import endpoints, messages
+from runtime.hub.connection import Connection
+from runtime.hub.keeper import Keeper
+from runtime.hub.logs import LogHub
 from runtime.hub.messages import (
     VERSION,
     Answer,
     Ended,
     EndTerminal,
+    FinishLog,
+    FollowLog,
     ForgetTerminal,
     JoinTerminal,
+    KeepLogs,
     ListTerminals,
     LockTerminal,
     Message,
@@ -35,6 +41,8 @@ from runtime.hub.messages import (
 )
 from runtime.hub.terminals import HeldTerminal
 from runtime.hub.wire import Link
+from runtime.kept_logs import LogStore
+from runtime.recordings import RecordingFailure
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +72,15 @@ class Connect(Protocol):
 class Hub:
     """Everything that one hub process holds."""
 
-    def __init__(self, *, connect: Connect = connect) -> None:
+    def __init__(self, *, data_dir: Path, connect: Connect = connect) -> None:
         #: Another hub after this one is somebody else: it knows nothing of what this one held.
         self.id = secrets.token_hex(16)
         self._connect = connect
         self._engines: dict[Endpoint, ContainerEngine] = {}
         self._terminals: dict[str, HeldTerminal] = {}
         self._forgotten: set[str] = set()
+        self._logs = LogHub(self.engine)
+        self._keeper = Keeper(LogStore(data_dir / "logs"), connect)
         self._kills = asyncio.Semaphore(KILLS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -98,6 +108,8 @@ class Hub:
             await asyncio.wait(ends, timeout=STOP_PATIENCE)
         for task in list(self._tasks):
             task.cancel()
+        await self._logs.close()
+        await self._keeper.close()
         for engine in self._engines.values():
             await engine.close()
 
@@ -145,6 +157,10 @@ class Hub:
                 self._open(order, link)
             case JoinTerminal():
                 self._join(order, link)
+            case FollowLog():
+                self._keep(self._follow(order, link))
+            case KeepLogs() | FinishLog():
+                self._keep(self._keep_logs(order, link))
             case ListTerminals():
                 link.send(self._list())
             case EndTerminal() | ForgetTerminal() | LockTerminal() | TellTerminal() | SetPerson():
@@ -187,6 +203,9 @@ class Hub:
     async def _start(self, terminal: HeldTerminal, order: OpenTerminal, link: Link) -> None:
         try:
             await terminal.start()
+        except RecordingFailure as failure:
+            self._refuse(link, Refused(code="unrecorded", message=failure.code.value))
+            return
         except BackendError as error:
             clean = terminal.ended is None or terminal.ended.clean
             self._refuse(link, Refused(code="engine", error=messages.error_of(error), clean=clean))
@@ -202,6 +221,22 @@ class Hub:
             self._refuse(link, Refused(code="unknown_session"))
             return
         terminal.sit(link, order.viewer, columns=order.columns, rows=order.rows, from_offset=order.from_offset)
+
+    # Logs
+
+    async def _follow(self, order: FollowLog, link: Link) -> None:
+        try:
+            await self._logs.serve(order, Connection(link))
+        except ValueError as error:
+            link.send(Refused(code="bad_message", message=str(error)))
+        finally:
+            link.close()
+
+    async def _keep_logs(self, order: KeepLogs | FinishLog, link: Link) -> None:
+        try:
+            link.send(Answer(data=await self._keeper.handle(order)))
+        except ValueError as error:
+            link.send(Refused(code="bad_message", message=str(error)))
 
     def _list(self) -> Answer:
         terminals = [terminal.as_json() for terminal in self._terminals.values()]

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, Final
 
 from runtime.containers import ContainerEngine, ExecSpec
@@ -26,6 +27,7 @@ from runtime.hub.messages import (
     Opened,
     OpenTerminal,
     Present,
+    Recording,
     Refused,
     Resize,
     SetPerson,
@@ -36,6 +38,7 @@ from runtime.hub.messages import (
 from runtime.hub.ring import CAPACITY, Ring
 from runtime.hub.seats import Seat, Typed
 from runtime.hub.wire import Link
+from runtime.recordings import Recorder, RecordingFailure
 from runtime.streams import Terminal
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,11 @@ IDLE_WARNING: Final = 60
 #: Seconds for one of them. What answers is the container's own shell: it may say and delay what it likes.
 KILL_PATIENCE: Final = 30.0
 
+#: Bytes that may wait for the recorder's disk: then the engine waits too.
+RECORDER_ROOM: Final = 1024 * 1024
+#: Seconds that the end of a recording may take.
+RECORDER_PATIENCE: Final = 5.0
+
 _CHANNEL_HEAD: Final = 5
 #: Ends after which the last output is still worth reading.
 _NATURAL: Final = ("exited", "engine")
@@ -79,12 +87,14 @@ class HeldTerminal:
         self.ended: Ended | None = None
         self.ended_at = 0.0
         self.locked = False
-        self.recorded = False
         self._order = order
         self._hub_id = hub_id
         self._engine = engine
         self._kills = kills
         self._terminal: Terminal | None = None
+        self._recorder: Recorder | None = None
+        #: Why it is not recorded though it should be: a code of ``FailureCode``.
+        self._unrecorded = ""
         self._ring = Ring()
         self._seats: dict[str, Seat] = {}
         self._typed: dict[str, Typed] = {}
@@ -109,8 +119,13 @@ class HeldTerminal:
     # The beginning
 
     async def start(self) -> None:
-        """Run what was ordered. Raises ``BackendError``; :attr:`ended` then says whether something may be left."""
+        """Run what was ordered. Raises ``BackendError``; :attr:`ended` then says whether something may be left.
+
+        Raises ``RecordingFailure`` when a recording is required and cannot begin: then nothing was run.
+        """
         order = self._order
+        if order.recording is not None:
+            self._begin_recording(order.recording)
         try:
             if order.spec is None:
                 detail = await self._engine.inspect_container(self.container_id)
@@ -124,12 +139,49 @@ class HeldTerminal:
             # A definite no means that nothing runs; a silence does not.
             self._may_run = self._may_run and isinstance(error, Unreachable | TimedOut | Terminated | ProtocolError)
             clean = await self._kill()
-            self._note(Ended(reason="engine", error=messages.error_of(error), clean=clean))
+            recording = await self._close_recording(None)
+            ended = Ended(reason="engine", error=messages.error_of(error), clean=clean, recorded=recording)
+            self._note(ended)
             raise
         self._tasks = [
             asyncio.create_task(self._read(self._terminal)),
             asyncio.create_task(self._write(self._terminal)),
         ]
+
+    def _begin_recording(self, recording: Recording) -> None:
+        try:
+            self._recorder = Recorder.start(
+                Path(recording.path),
+                columns=self._columns,
+                rows=self._rows,
+                title=recording.title,
+                details=recording.details,
+                keeps_input=recording.keeps_input,
+                on_failure=self._lose_recording,
+            )
+        except RecordingFailure as failure:
+            if recording.required:
+                self._note(Ended(reason="unrecorded", message=failure.code.value))
+                raise
+            self._unrecorded = failure.code.value
+
+    def _lose_recording(self, code: str) -> None:
+        """The recording can no longer go on: neither can a terminal that must be recorded."""
+        self._unrecorded = code
+        if self._order.recording is not None and self._order.recording.required:
+            self.end(Ended(reason="unrecorded", message=code))
+        else:
+            self._tell(Notice(code="unrecorded", text=code))
+
+    async def _close_recording(self, exit_code: int | None) -> dict[str, Any] | None:
+        if self._recorder is None:
+            return None
+        try:
+            async with asyncio.timeout(RECORDER_PATIENCE):
+                return asdict(await self._recorder.close(exit_code))
+        except TimeoutError:
+            logger.warning("the recording of terminal %s is not closed yet", self.session)
+            return None
 
     def _spec_of(self, fields: dict[str, Any]) -> ExecSpec:
         environment = tuple((name, value) for name, value in fields.pop("environment", ()))
@@ -141,6 +193,11 @@ class HeldTerminal:
         )
 
     # Seats
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether what happens now is written down."""
+        return self._recorder is not None and not self._recorder.failed
 
     @property
     def tty(self) -> bool:
@@ -187,12 +244,14 @@ class HeldTerminal:
                 reset=from_offset is not None and not has_all,
                 lost=offset - from_offset if from_offset is not None and from_offset < offset else 0,
                 taken=typed.received,
-                recorded=self.recorded,
+                recorded=self.is_recorded,
                 locked=self.locked,
                 preamble=preamble,
                 hub=self._hub_id,
             )
         )
+        if self._unrecorded:
+            link.send(Notice(code="unrecorded", text=self._unrecorded))
         self._seats[viewer.id] = seat
         self._alone_until = None
         if viewer.types:
@@ -284,6 +343,8 @@ class HeldTerminal:
         now = time.monotonic()
         self._touched_at = seat.typed_at = now
         self._is_warned = False
+        if self._recorder is not None:
+            self._recorder.typed(data)
         self._put(seat, data)
         if len(self._seats) > 1 and now - self._typing_told_at >= TYPING_EVERY:
             self._typing_told_at = now
@@ -310,6 +371,9 @@ class HeldTerminal:
                 while not self._has_room():
                     self._room.clear()
                     await self._room.wait()
+                # A thread empties it, and has better things to do than to wake a loop.
+                while self._recorder is not None and self._recorder.backlog > RECORDER_ROOM:  # noqa: ASYNC110
+                    await asyncio.sleep(REST)
                 if terminal.tty:
                     data = await terminal.read()
                 else:
@@ -340,6 +404,8 @@ class HeldTerminal:
     def _took(self, data: bytes) -> None:
         offset = self._ring.end
         self._ring.append(data)
+        if self._recorder is not None:
+            self._recorder.output(data)
         for seat in self._seats.values():
             seat.follow(offset, data, self._ring)
 
@@ -376,6 +442,8 @@ class HeldTerminal:
         if (columns, rows) != (self._columns, self._rows):
             self._columns, self._rows = columns, rows
             self._keep(self._set_size(columns, rows))
+            if self._recorder is not None:
+                self._recorder.resized(columns, rows)
             for seat in self._seats.values():
                 seat.link.send(Size(columns=columns, rows=rows))
 
@@ -472,7 +540,8 @@ class HeldTerminal:
         clean = await self._kill()
         if self._terminal is not None:
             await self._terminal.close()
-        self._note(replace(ended, clean=clean))
+        recording = await self._close_recording(ended.exit_code)
+        self._note(replace(ended, clean=clean, recorded=recording))
 
     def _note(self, ended: Ended) -> None:
         self.ended = ended
@@ -509,7 +578,7 @@ class HeldTerminal:
             "columns": self._columns,
             "rows": self._rows,
             "locked": self.locked,
-            "recorded": self.recorded,
+            "recorded": self.is_recorded,
             "bytes_out": self._ring.end,
             "bytes_in": sum(typed.received for typed in self._typed.values()),
             "ended": None if self.ended is None else asdict(self.ended),

@@ -148,7 +148,7 @@ def start_hub(log: Path) -> subprocess.Popen[bytes]:
     path = settings.HUB_SOCKET
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.hub", "--socket", str(path)],
+            [sys.executable, "-m", "runtime.hub", "--socket", str(path), "--data-dir", str(settings.DATA_DIR)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -187,7 +187,7 @@ async def connect() -> AsyncIterator[Connect]:
 @pytest.fixture(autouse=True)
 async def hub(engine: FakeEngine) -> AsyncIterator[Hub]:
     """A hub in this process, which opens the fake engine whatever it is told."""
-    held = Hub(connect=lambda _endpoint: engine)
+    held = Hub(data_dir=settings.DATA_DIR, connect=lambda _endpoint: engine)
     settings.HUB_SOCKET.parent.mkdir(exist_ok=True)
     await held.listen(settings.HUB_SOCKET)
     yield held
