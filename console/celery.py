@@ -58,7 +58,9 @@ app.conf.update(
     beat_scheduler="console.operations.scheduler:Scheduler",
     timezone="UTC",
 )
-app.autodiscover_tasks(["console.operations", "console.terminals", "console.audit", "console.accounts"])
+app.autodiscover_tasks(
+    ["console.operations", "console.terminals", "console.recordings", "console.audit", "console.accounts"]
+)
 
 
 @setup_logging.connect

@@ -76,6 +76,10 @@ from runtime import (
 from runtime.hub import endpoints
 from runtime.hub import messages as hub_messages
 from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
+from runtime.recordings import FaultKind as RecordingFault
+from runtime.recordings import LineReader, Place, chain_path, is_closed, read_events
+from runtime.recordings import Verdict as RecordingVerdict
+from runtime.recordings import verify as verify_recording
 
 __all__ = [
     "AccessDenied",
@@ -109,6 +113,7 @@ __all__ = [
     "ImageDetail",
     "Invalid",
     "LayerPhase",
+    "LineReader",
     "Mount",
     "Network",
     "NetworkSpec",
@@ -116,10 +121,13 @@ __all__ = [
     "Output",
     "PathKind",
     "PathStat",
+    "Place",
     "Port",
     "ProtocolError",
     "PublishedPort",
     "PullProgress",
+    "RecordingFault",
+    "RecordingVerdict",
     "RegistryCredentials",
     "RestartPolicy",
     "Stats",
@@ -137,14 +145,18 @@ __all__ = [
     "Window",
     "ask_hub",
     "call",
+    "chain_path",
     "close_engine",
     "endpoint_for_hub",
     "find_place",
     "hub_client",
     "hub_messages",
     "is_archive_safe",
+    "is_closed",
     "open_engine",
+    "read_events",
     "submit",
+    "verify_recording",
 ]
 
 Result = TypeVar("Result")

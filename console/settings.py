@@ -185,6 +185,7 @@ INSTALLED_APPS = [
     "console.people",
     "console.operations",
     "console.containers",
+    "console.recordings",
     "console.terminals",
     "console.overview",
 ]

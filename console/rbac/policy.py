@@ -53,6 +53,10 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "volume.create": Level.EDIT,
     "volume.remove": Level.EDIT,
     "network.view": Level.VIEW,
+    #: Whose recordings, says their queryset: one's own, those of teams that one owns, or all.
+    "recording.view": Level.NONE,
+    "recording.download": Level.NONE,
+    "recording.verify": Level.NONE,
     "operation.view": Level.VIEW,
     "operation.cancel": Level.OPERATE,
     "operation.retry": Level.OPERATE,
@@ -113,6 +117,10 @@ ACTIONS: Final = frozenset(OBJECT_ACTIONS) | frozenset(CONSOLE_ACTIONS)
 IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("person.")) - {"person.view"} | {
     "container.terminal",
     "container.attach",
+    # They may show what nobody meant to say.
+    "recording.view",
+    "recording.download",
+    "recording.verify",
     "team.invite",
     "team.change_role",
     "team.remove_member",
