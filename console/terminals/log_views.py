@@ -1,8 +1,10 @@
-"""Search over a whole log, as rows that come while it is read."""
+"""A log as a file, and the search over all of it: both are streamed while the log is read."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -11,6 +13,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -54,7 +57,7 @@ def lease_of(request: HttpRequest, container: ObservedContainer) -> Callable[[],
     return partial(_may_go_on, container, find=find)
 
 
-async def leased(chunks: AsyncIterator[Chunk], may_go_on: Callable[[], bool]) -> AsyncIterator[Chunk]:
+async def leased(chunks: AsyncIterator[Chunk], may_go_on: Callable[[], bool]) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks for as long as the person may read them. Raises ``RightsEnded``.
 
     A large log takes long; revocation must reach it like any other stream.
@@ -74,6 +77,21 @@ async def leased(chunks: AsyncIterator[Chunk], may_go_on: Callable[[], bool]) ->
 
 def _too_many() -> str:
     return _("Two of your searches are running already; wait until one has ended, or stop it.")
+
+
+class StreamedBody:
+    """What an answer streams, let go of as soon as the answer is closed, not when it is collected."""
+
+    def __init__(self, content: AsyncGenerator[bytes, None]) -> None:
+        self._content = content
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._content
+
+    def close(self) -> None:
+        """End the content wherever it stands. Django calls this in a thread, also when the browser has gone."""
+        asyncio.run_coroutine_threadsafe(self._content.aclose(), self._loop)
 
 
 @require_GET
@@ -113,13 +131,51 @@ async def logs_search(request: HttpRequest) -> HttpResponse | StreamingHttpRespo
             reason = explain(error, name=container.name, host=container.host.name)
             yield {"type": "end", "reason": "failed", "message": f"{reason.sentence} {reason.next_step}"}
 
-    async def content() -> AsyncIterator[bytes]:
+    async def content() -> AsyncGenerator[bytes, None]:
         async with aclosing(found()) as told:
             async for row in told:
                 yield json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     return StreamingHttpResponse(
-        content(),
+        StreamedBody(content()),
         content_type="application/x-ndjson",
         headers={"Cache-Control": "no-store, private", "X-Accel-Buffering": "no"},
+    )
+
+
+@require_GET
+async def logs_download(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The log as a text file, streamed: nothing of it is kept here."""
+    form = LogsForm({**request.GET.dict(), "follow": ""})
+    if not form.is_valid():
+        return problems_of(form)
+    data = form.cleaned_data
+    container = await sync_to_async(
+        lambda: access_container(person(request), data["host"], data["container"], "container.logs")
+    )()
+    engine = open_engine(container.host.endpoint)
+    detail = await engine.inspect_container(container.container_id)
+    chunks = engine.logs(container.container_id, tty=detail.tty, **form.arguments())
+    # The first chunk is awaited here, so that an engine's refusal still becomes a proper answer.
+    first = await anext(aiter(chunks), None)
+
+    async def content() -> AsyncGenerator[bytes, None]:
+        rest = leased(chunks, lease_of(request, container))
+        try:
+            async with aclosing(rest):
+                if first is not None:
+                    yield first.data
+                async for chunk in rest:
+                    yield chunk.data
+        except RightsEnded:
+            yield f"\n{_('Your session or your rights ended, so the log ends here.')}\n".encode()
+
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", container.name)
+    return StreamingHttpResponse(
+        StreamedBody(content()),
+        content_type="text/plain; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}-{timezone.now():%Y%m%d-%H%M%S}.log"',
+            "Cache-Control": "no-store, private",
+        },
     )
