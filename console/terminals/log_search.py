@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import re2
@@ -182,7 +183,6 @@ class Scan:
         self._looked_at = 0
         self.hits = 0
         self.lines = 0
-        self.bytes = 0
         self.place = query.place or Place(0, 0)
         #: Hits of this request with the timestamp at which the one before stopped.
         self._repeated = 0
@@ -195,14 +195,14 @@ class Scan:
     def feed(self, chunks: list[Chunk]) -> list[dict[str, Any]]:
         """Return what of these chunks is to be given. Raises ``TooCostly``."""
         lines: list[tuple[int, bytes]] = []
-        for chunk in chunks:
-            self.bytes += len(chunk.data)
-            *whole, rest = (self._rests.get(chunk.channel, b"") + chunk.data).split(b"\n")
+        for channel, group in groupby(chunks, key=lambda chunk: chunk.channel):
+            data = b"".join(chunk.data for chunk in group)
+            *whole, rest = (self._rests.get(channel, b"") + data).split(b"\n")
             if len(rest) > LONGEST_LINE:
                 whole.append(rest)
                 rest = b""
-            self._rests[chunk.channel] = rest
-            lines += [(chunk.channel, line) for line in whole]
+            self._rests[channel] = rest
+            lines += [(channel, line) for line in whole]
         return self._look(lines)
 
     def finish(self) -> list[dict[str, Any]]:

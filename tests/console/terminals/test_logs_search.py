@@ -153,11 +153,11 @@ async def test_a_request_has_its_time_and_the_next_goes_on(monkeypatch: pytest.M
 
 async def test_a_pattern_made_to_take_for_ever_takes_no_time() -> None:
     data = stamped(["a" * 1_000_000 + "b"])
-    begun = time.perf_counter()
+    begun = time.process_time()
     rows = await found(data, Query(text="(a+)+$", is_pattern=True))
     assert rows[-1]["reason"] == "done"
-    # 200 ms is what it may take; the machine may be doing other things meanwhile.
-    assert time.perf_counter() - begun < 2
+    # 200 ms is what it may take, of this process's time: the machine may be doing other things meanwhile.
+    assert time.process_time() - begun < 0.2
 
 
 @pytest.mark.parametrize("pattern", ["(", "(?=a)", r"(a)\1", "(x{1000}){1000}", "(.{500}){20}x", "[z-a]"])
