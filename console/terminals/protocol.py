@@ -134,7 +134,8 @@ class Opened:
     """Server: the terminal is open; its output follows from ``offset`` on.
 
     ``reset``: clear the screen first, ``lost`` bytes are gone. ``preamble`` comes before the output, uncounted. Input
-    goes on from ``taken``. Without a TTY, output is blocks: a byte of channel, four of length, and the data.
+    goes on from ``taken``. What comes before ``end`` was there already: nothing in it is to be answered. Without a TTY,
+    output is blocks: a byte of channel, four of length, and the data.
     """
 
     type: ClassVar[str] = "opened"
@@ -143,6 +144,7 @@ class Opened:
     tty: bool
     window: int
     offset: int
+    end: int
     reset: bool
     lost: int
     preamble: str

@@ -173,12 +173,13 @@ class TerminalConsumer(StreamConsumer):
                 await self._offer_shells()
             raise self._failure(error.error) from error
         if error.code == "unknown_session":
-            raise Refusal(
-                UNKNOWN,
-                code="ended",
-                message=_("This terminal has ended."),
-                next_step=_("Open it again."),
-            ) from error
+            code = self._session().exit_code
+            message = (
+                _("This terminal has ended.")
+                if code is None
+                else _("The process ended with exit code %(code)s.") % {"code": code}
+            )
+            raise Refusal(UNKNOWN, code="ended", message=message, next_step=_("Open it again.")) from error
         if is_new:
             await self._note_end(error.message or error.code, Outcome.FAILED)
         raise Refusal(FAILED, code=error.code, message=error.message or error.code) from error
@@ -195,6 +196,7 @@ class TerminalConsumer(StreamConsumer):
                     tty=opened.tty,
                     window=opened.window,
                     offset=opened.offset,
+                    end=opened.end,
                     reset=opened.reset,
                     lost=opened.lost,
                     preamble=opened.preamble,

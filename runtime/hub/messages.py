@@ -289,6 +289,8 @@ class Opened:
 
     type: ClassVar[str] = "opened"
     offset: int
+    #: Where the output ends now: what a program asked of its terminal before it is not to be answered again.
+    end: int = 0
     tty: bool = True
     reset: bool = False
     lost: int = 0

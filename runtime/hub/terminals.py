@@ -240,6 +240,7 @@ class HeldTerminal:
         link.send(
             Opened(
                 offset=offset,
+                end=ring.end,
                 tty=self.tty,
                 reset=from_offset is not None and not has_all,
                 lost=offset - from_offset if from_offset is not None and from_offset < offset else 0,
