@@ -8,6 +8,7 @@ import { toast } from "./toast.js";
 const STORE = "pilothouse.dock";
 const LEAST = 140;
 const BAR = 38;
+const NAME_LIMIT = 60;
 
 const factories = new Map();
 const tabs = []; // {kind, key, title, params, status, handle, pane, button}
@@ -233,14 +234,16 @@ function show(key, { focus = true } = {}) {
   start(tab);
   requestAnimationFrame(() => {
     resizeShown();
-    if (focus) {
+    // The second click of a double click may have opened a field for the tab's name.
+    if (focus && !parts.list.querySelector("input")) {
       tab.handle?.focus?.();
     }
   });
   save();
 }
 
-// A tab begins its work when it is first seen, so that a reload does not open ten terminals at once.
+// A tab begins its work when it is first seen, so that a reload does not open ten terminals at once; after a reload one
+// that holds something open (`wakes`) begins at once, because that would be given up.
 async function start(tab) {
   if (tab.started) {
     return;
@@ -270,6 +273,16 @@ async function start(tab) {
   } finally {
     tab.pane.removeAttribute("aria-busy");
   }
+}
+
+// Several terminals of one container are told apart by a number.
+function distinct(title) {
+  const titles = new Set(tabs.map((tab) => tab.title));
+  let free = title;
+  for (let number = 2; titles.has(free); number += 1) {
+    free = `${title} ${number}`;
+  }
+  return free;
 }
 
 function add({ kind, key, title, params }) {
@@ -344,6 +357,8 @@ function onTabClick(event) {
   }
   if (event.target.closest(".dock-tab-close")) {
     closeTab(button.dataset.key);
+  } else if (event.detail === 2 && find(button.dataset.key)?.handle?.rename) {
+    rename(find(button.dataset.key));
   } else if (mode === "open" && shown.length === 1 && shown[0] === button.dataset.key && event.detail === 2) {
     setMode("maximised");
   } else {
@@ -363,7 +378,53 @@ function onTabKey(event) {
   } else if (event.key === "Delete" && at >= 0) {
     event.preventDefault();
     closeTab(buttons[at].dataset.key);
+  } else if (event.key === "F2" && at >= 0 && tabs[at].handle?.rename) {
+    event.preventDefault();
+    rename(tabs[at]);
   }
+}
+
+// A field in place of the tab, until Enter, Escape or the focus leaves it.
+function rename(tab) {
+  let isDone = false; // to take the field away takes its focus, too
+  const done = (takes) => {
+    if (isDone) {
+      return;
+    }
+    isDone = true;
+    const title = field.value.trim();
+    const hadFocus = document.activeElement === field;
+    tab.button.hidden = false;
+    field.remove();
+    if (takes && title) {
+      tab.handle?.rename?.(title);
+    }
+    if (hadFocus) {
+      tab.button.focus();
+    }
+  };
+  const field = element("input", {
+    class: "input dock-tab-name",
+    value: tab.title,
+    maxlength: NAME_LIMIT,
+    spellcheck: "false",
+    autocomplete: "off",
+    "aria-label": gettext("Name of this tab"),
+    on: {
+      blur: () => done(true),
+      keydown: (event) => {
+        event.stopPropagation();
+        if (event.key === "Enter" || event.key === "Escape") {
+          event.preventDefault();
+          done(event.key === "Enter");
+        }
+      },
+    },
+  });
+  tab.button.before(field);
+  tab.button.hidden = true;
+  field.focus();
+  field.select();
 }
 
 // Remembering
@@ -411,13 +472,14 @@ function restore() {
   side = Math.min(Number(state.side) || 0, Math.max(shown.length - 1, 0));
   mark();
   shown.forEach((key) => start(find(key)));
+  tabs.filter(({ params }) => params.wakes).forEach(start);
   setTimeout(() => {
     restoring = false;
   });
 }
 
 export const dock = {
-  /** Make a kind of tab known: factory(container, params, tab) returns {focus, resize, close, serialize}. */
+  /** Make a kind of tab known: factory(container, params, tab) returns {focus, resize, close, rename, serialize}. */
   register(kind, factory) {
     factories.set(kind, factory);
   },
@@ -429,6 +491,7 @@ export const dock = {
       return;
     }
     if (!find(name)) {
+      title = distinct(title);
       add({ kind, key: name, title, params });
       announce(interpolate(gettext("%s opened in the dock"), [title]));
     }

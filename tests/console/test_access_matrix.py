@@ -167,8 +167,6 @@ EXPECT: Final[Mapping[str, Row]] = {
         form=_CONTAINER),
     "logs-download GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
         form=_CONTAINER),
-    "logs-search GET":              row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
-        form={**_CONTAINER, "q": "x"}),
     # Operations
     "activity GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
     "operation-indicator GET":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
