@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from console import gateway
 from console.accounts.models import Team
 from console.containers.detail_queries import spec_of
-from console.containers.specs import granted_capabilities
-from console.gateway import BackendError, ContainerDetail, ContainerEngine, ImageDetail, NotFound
+from console.containers.specs import PODMANS_TMPFS, granted_capabilities
+from console.gateway import BackendError, ContainerDetail, ContainerEngine, Endpoint, ImageDetail, NotFound
 from console.hosts.models import Host
 from console.inventory.models import ContainerQuerySet, ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.policies.queries import bounds_of
-from console.policies.rules import Bounds, Denial, Rules, complete, decide, may_be_root, prefixed
+from console.policies.rules import Bounds, Denial, Rules, complete, decide, may_be_root, own_network, prefixed
 from console.rbac.models import OwnedKind, owned_by
 
 #: Containers that one dry run asks engines about, and how many of a host at a time.
@@ -85,10 +85,16 @@ def judge(answer: Answer, bounds: Bounds) -> list[Denial]:
     spec, beyond = spec_of(detail, image=image)
     spec = dataclasses.replace(
         spec,
-        # What it is called does no harm, and it may be older than any limit of disk.
+        # What it is called does no harm, its team's own network has a name, and it may be older than limits of disk.
         name=prefixed(spec.name, prefix=bounds.prefix),
+        network="" if spec.network == own_network(bounds.prefix) else spec.network,
         disk_bytes=spec.disk_bytes or complete(spec, bounds).disk_bytes,
         cap_add=tuple(sorted(granted_capabilities(detail.raw))),
+        tmpfs=tuple(
+            mount
+            for mount in spec.tmpfs
+            if mount.size_bytes or not spec.read_only_root or mount.target not in PODMANS_TMPFS
+        ),
     )
     denials = decide(spec, bounds)
     if not bounds.rules.root and not spec.user and may_be_root(detail.user):
@@ -107,16 +113,17 @@ def ask_engines(containers: Iterable[ObservedContainer]) -> dict[tuple[UUID, str
     asked = []
     for host, container_ids in by_host.items():
         try:
-            engine = gateway.open_engine(host.endpoint)
+            endpoint = host.endpoint
         except Undecryptable:
             continue  # what is not known of it is said in the answer
-        asked.append((host, gateway.submit(partial(_inspect_all, engine, container_ids))))
+        asked.append((host, gateway.submit(partial(_inspect_all, endpoint, container_ids))))
     return {
         (host.pk, container_id): answer for host, future in asked for container_id, answer in future.result().items()
     }
 
 
-async def _inspect_all(engine: ContainerEngine, container_ids: list[str]) -> dict[str, Answer]:
+async def _inspect_all(endpoint: Endpoint, container_ids: list[str]) -> dict[str, Answer]:
+    engine = gateway.open_engine(endpoint)
     found: dict[str, Answer] = {}
     places = asyncio.Semaphore(_AT_ONCE)
 

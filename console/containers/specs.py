@@ -442,9 +442,9 @@ def _compare_mounts(spec: ContainerSpec, host: Mapping[str, Any], expect: Expect
     }
     asked = {mount.target.rstrip("/") for mount in spec.tmpfs}
     if spec.read_only_root:
-        tmpfs -= _PODMANS_TMPFS - asked
+        tmpfs -= PODMANS_TMPFS - asked
     expect("tmpfs", sorted(asked), sorted(tmpfs))
 
 
 #: What Podman keeps writable in a container whose root is read-only.
-_PODMANS_TMPFS = frozenset({"/run", "/tmp", "/var/tmp"})  # noqa: S108  paths inside a container
+PODMANS_TMPFS = frozenset({"/run", "/tmp", "/var/tmp"})  # noqa: S108  paths inside a container

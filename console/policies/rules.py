@@ -311,9 +311,7 @@ def _mount_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
 
 def _network_denials(spec: ContainerSpec, bounds: Bounds) -> Iterator[Denial]:
     rules, team = bounds.rules, {"team": bounds.team}
-    own = spec.network in ("", "none") or (
-        spec.network in bounds.networks and (rules.networks or spec.network == own_network(bounds.prefix))
-    )
+    own = spec.network in ("", "none") or (rules.networks and spec.network in bounds.networks)
     if not own:
         yield Denial(
             "network",

@@ -199,6 +199,39 @@ def test_the_second_one_joins_the_same_network_and_volume(create: Callable[..., 
     assert sorted(kinds) == ["container", "container", "network", "volume"]
 
 
+def test_an_older_one_is_started_only_within_the_policy_of_now(
+    create: Callable[..., Operation],
+    harbour: Host,
+    red: Team,
+    bob: User,
+    client_of: Callable[[User], Client],
+    run_operations: Callable[[], None],
+    tap: EngineTap,
+) -> None:
+    operation = create(
+        port_container="80",
+        port_protocol="tcp",
+        volume_name="data",
+        volume_target="/data",
+        volume_mode="rw",
+        read_only_root="on",
+        user="1000",
+    )
+    browser, url = client_of(bob), f"/containers/{harbour.pk}/{operation.object_id}/restart/"
+    policy(team=red, images=["*live-box:*"], networks=False, root=False)
+    answer = browser.post(url, headers={"Accept": "application/json"})
+    assert answer.status_code == 202, answer.content.decode()
+    run_operations()
+    again = Operation.objects.latest("created_at")
+    assert (again.kind, again.state) == ("container.restart", "succeeded"), again.error
+
+    policy(team=red, images=["*live-box:*"], capabilities=("CHOWN", "KILL"))
+    tap.clear()
+    refused = browser.post(url, headers={"Accept": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "policy.cap_add")
+    assert tap.changes == []
+
+
 def test_two_teams_share_neither_names_nor_networks(
     create: Callable[..., Operation], harbour: Host, charlie: User
 ) -> None:

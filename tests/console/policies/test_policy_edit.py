@@ -28,6 +28,8 @@ __all__ = ["ask", "make_container"]
 
 pytestmark = pytest.mark.django_db
 MakeContainer = Callable[..., ObservedContainer]
+#: As much as an ordinary policy lets one container have.
+LIMITS = {"memory_bytes": 512 * MIB, "nano_cpus": 10**9, "pids_limit": 512}
 
 
 @pytest.fixture
@@ -104,8 +106,10 @@ def test_a_dry_run_names_what_could_not_be_made_again_and_saves_nothing(
         ("red-good", {}),
         ("red-host", {"network": "host"}),
         ("red-loud", {"cap_add": ("SYS_ADMIN",)}),
+        ("red-large", {"memory_bytes": 0}),
     ):
-        assign_container(actor=alice, container=make_container(name, start=False, **fields), team=red)
+        made = make_container(name, start=False, **{**LIMITS, **fields})
+        assign_container(actor=alice, container=made, team=red)
     make_container("blue-other", start=False, network="host")
     engine.calls.clear()
 
@@ -113,10 +117,11 @@ def test_a_dry_run_names_what_could_not_be_made_again_and_saves_nothing(
 
     text = answer.content.decode()
     assert answer.status_code == 200
-    assert "2 containers that exist could not be made again" in text
+    assert "3 containers that exist could neither be made nor be started again" in text
     assert "The network host is not allowed for the team Red." in text
+    assert "One container of the team Red has at most: 512 MB." in text
     assert "The capability SYS_ADMIN is not allowed for the team Red." in text
-    assert "1 container could be made again" in text
+    assert "1 container could be made and started again" in text
     assert "blue-other" not in text
     assert PolicyVersion.objects.count() == 1
     assert set(engine.calls) == {"inspect_container", "inspect_image"}
