@@ -47,6 +47,13 @@ def _boolean(name: str, *, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; write true or false.")
 
 
+def _mebibytes(name: str, *, default: int) -> int:
+    value = os.environ.get(name, "").strip()
+    if value and not (value.isascii() and value.isdigit() and len(value) <= 7):
+        raise ImproperlyConfigured(f"{name} is {value!r}; write a number of MiB, as in 1024.")
+    return int(value or default) * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What a person may set, and nothing else."""
@@ -59,6 +66,7 @@ class Environment:
     log_format: str
     require_second_factor: str
     sign_in_file: str
+    upload_limit: int
     faults: str
     hub_socket: str
 
@@ -88,6 +96,7 @@ class Environment:
             log_format=log_format,
             require_second_factor=require_second_factor,
             sign_in_file=os.environ.get("PILOTHOUSE_SIGN_IN_FILE", ""),
+            upload_limit=_mebibytes("PILOTHOUSE_UPLOAD_LIMIT", default=1024),
             faults=os.environ.get("PILOTHOUSE_FAULTS", ""),
             hub_socket=os.environ.get("PILOTHOUSE_HUB_SOCKET", ""),
         )
@@ -160,6 +169,8 @@ ASGI_APPLICATION = "console.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 FAULTS = ENVIRONMENT.faults
+#: Bytes of one file that somebody may put into a container.
+UPLOAD_LIMIT = ENVIRONMENT.upload_limit
 
 INSTALLED_APPS = [
     "django.contrib.auth",

@@ -16,8 +16,8 @@ from console.rbac.access import Refused, check
 from console.rbac.models import owner_of_container
 from console.rbac.policy import Level, allowed, rights_of
 
-#: Acts that open a shell, or type into a program.
-SHELLS = ("container.terminal", "container.attach")
+#: Acts that open a shell, type into a program, or do what is a shell's: where no shell is allowed, they are not either.
+SHELLS = ("container.terminal", "container.attach", "container.file_read", "container.file_write")
 #: What one bulk request may touch.
 MOST_IN_BULK = 500
 

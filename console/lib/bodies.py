@@ -5,7 +5,8 @@ Django's ASGI handler writes the whole body to a file before it looks at who is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -21,6 +22,10 @@ from console.lib.websocket import Application, Message, Receive, Scope, Send
 #: Bytes. The largest form of ours holds certificates, a few KiB each.
 LIMIT: Final = 4 * 1024 * 1024
 _MARK: Final = "pilothouse.body_too_large"
+_BODY: Final = "pilothouse.body"
+#: Seconds after which a sender who sends nothing is given up.
+SILENCE_LIMIT: Final = 60.0
+_PART: Final = 64 * 1024
 
 
 def _announced(scope: Scope) -> int:
@@ -55,6 +60,67 @@ class BoundedBody:
             return message
 
         await self.application(scope, bounded, send)
+
+
+class BodyGone(ConnectionError):
+    """Whoever sent the body went, or stopped, before it had all come."""
+
+
+class StreamedBody:
+    """Hands the body of one address to its view while it comes: nothing of it is kept in a file or in memory.
+
+    Not reading is back-pressure: the server takes from the network what is asked for. The view alone hears when the
+    sender goes, by ``BodyGone``, so that it can put in order what it has begun.
+    """
+
+    def __init__(self, application: Application, *, streaming: Application, paths: Collection[str]) -> None:
+        self.application = application
+        #: For these ``paths``, posted: an application that needs no bound, since its views set their own.
+        self.streaming = streaming
+        self.paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Give Django a body without content, and the view what there is."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in self.paths:
+            await self.application(scope, receive, send)
+            return
+        is_begun = False
+
+        async def nothing() -> Message:
+            nonlocal is_begun
+            if is_begun:
+                await asyncio.Event().wait()  # until Django has answered, and asks no more
+            is_begun = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await self.streaming({**scope, _BODY: _incoming(receive)}, nothing, send)
+
+
+async def _incoming(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(SILENCE_LIMIT):
+                message = await receive()
+        except TimeoutError as error:
+            raise BodyGone("nothing came for too long") from error
+        if message["type"] != "http.request":
+            raise BodyGone("the sender went")
+        more = message.get("more_body", False)
+        if data := message.get("body", b""):
+            yield data
+
+
+async def parts_of(request: HttpRequest) -> AsyncIterator[bytes]:
+    """Yield the body of ``request`` as it comes. Raises ``BodyGone``."""
+    streamed: AsyncIterator[bytes] | None = getattr(request, "scope", {}).get(_BODY)
+    if streamed is not None:
+        async for data in streamed:
+            yield data
+        return
+    # A server without ``StreamedBody`` has read it already.
+    while data := request.read(_PART):
+        yield data
 
 
 class RefuseForeignBody:

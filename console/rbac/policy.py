@@ -41,6 +41,9 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "container.unpause": Level.OPERATE,
     "container.terminal": Level.SHELL,
     "container.attach": Level.SHELL,
+    #: What a shell could do as well, byte by byte.
+    "container.file_read": Level.SHELL,
+    "container.file_write": Level.SHELL,
     "container.inspect": Level.LOGS,
     #: Shows an environment value that looks secret.
     "container.reveal": Level.EDIT,
@@ -117,6 +120,8 @@ ACTIONS: Final = frozenset(OBJECT_ACTIONS) | frozenset(CONSOLE_ACTIONS)
 IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("person.")) - {"person.view"} | {
     "container.terminal",
     "container.attach",
+    "container.file_read",
+    "container.file_write",
     # They may show what nobody meant to say.
     "recording.view",
     "recording.download",

@@ -42,6 +42,7 @@ from console.people.invitation_services import invite
 from console.policies.rules import Rules
 from console.policies.services import save_policy
 from console.rbac.models import HostGrant
+from console.terminals.models import TerminalSession, TerminalState
 from runtime.testing import FakeEngine
 from tests.console.tokens import issue
 
@@ -57,6 +58,9 @@ BOOKKEEPING: Final = frozenset({"django_session", "usersessions_usersession", "c
 RECORD: Final = frozenset({"audit_auditevent", "audit_audittext"})
 #: What a web process may ask of an engine.
 READS: Final = re.compile(r"ping|info|logs|stats|(list|inspect)_\w+")
+
+#: What it may ask beside, where bytes go straight through.
+PASSES: Final = re.compile(rf"{READS.pattern}|open_exec|run_exec|kill_execs|(stat|get|put)_archive")
 
 _WRITE: Final = re.compile(r'\s*(?:INSERT(?: OR \w+)? INTO|UPDATE|DELETE FROM|REPLACE INTO)\s+"?(\w+)', re.IGNORECASE)
 _PER_ANSWER: Final = (
@@ -89,6 +93,8 @@ class Row:
     url: Mapping[str, str]
     hidden_as: int
     of: tuple[str, ...]
+    query: Mapping[str, str]
+    passes: bool
 
 
 def row(
@@ -96,14 +102,17 @@ def row(
     form: Mapping[str, str] | None = None,
     hidden_as: int = 404,
     of: tuple[str, ...] = WHOSE,
+    query: Mapping[str, str] | None = None,
+    passes: bool = False,
     **url: str,
 ) -> Row:
     """The answers for everybody in the order of PEOPLE about a thing of red's, what to send, and parts of the address.
 
     About blue's and nobody's things the answers follow from these. ``of`` leaves some out: where the role is asked
     before the thing. ``hidden_as`` is for what was chosen from a list: the list itself then says that it is not there.
+    With a ``query`` what is posted is no form, but bytes. ``passes``: they go straight through, as for a terminal.
     """
-    return Row(dict(zip(PEOPLE, answers, strict=True)), form or {}, url, hidden_as, of)
+    return Row(dict(zip(PEOPLE, answers, strict=True)), form or {}, url, hidden_as, of, query or {}, passes)
 
 
 def expected(answers: Mapping[str, str], who: str, *, whose: str) -> str:
@@ -240,12 +249,21 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
         joined = invite(actor=admin, origin=Origin(), team=teams["green"])
         person = world.people.get(f"another-{whose}", world.people["bystander"])
         volume_name, network_id = _make_belongings(host, whose, team=team, admin=admin)
+        terminal = TerminalSession.objects.create(
+            person=world.people["member" if whose == "red" else "bystander"],
+            host=host,
+            container_id=container.container_id,
+            container_name=container.name,
+            state=TerminalState.OPEN,
+            parameters={"command": None, "user": ""},
+        )
         world.things[whose] = {
             "host_id": str(host.pk),
             "host_name": host.name,
             "container_id": container.container_id,
             "container_name": container.name,
             "image_id": image_id,
+            "terminal_id": str(terminal.pk),
             "volume_name": volume_name,
             "network_id": network_id,
             "network_name": f"{whose}-network",

@@ -197,7 +197,7 @@ async def hub(engine: FakeEngine) -> AsyncIterator[Hub]:
 @pytest.fixture(autouse=True)
 def _one_engine(host: Host, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Consumers and views open the fake engine too."""
-    for module in ("consumers", "views"):
+    for module in ("consumers", "views", "file_views"):
         monkeypatch.setattr(f"console.terminals.{module}.open_engine", lambda _endpoint: engine)
 
 
