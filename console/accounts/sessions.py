@@ -138,6 +138,13 @@ def is_session_valid(session_key: str, user_id: UUID) -> bool:
     return constant_time_compare(data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash())
 
 
+def last_session_key(user: User) -> str:
+    """Return the key of the session in which ``user`` was seen last; empty when no session signs them in."""
+    rows = UserSession.objects.filter(user=user).order_by("-last_seen_at")
+    keys = rows.values_list("session_key", flat=True)
+    return next((key for key in keys if is_session_valid(key, user.pk)), "")
+
+
 def find_user(session_key: str) -> User | None:
     """Return the active user whom ``session_key`` signs in, for a socket's handshake."""
     session = Session.objects.filter(session_key=session_key, expire_date__gt=timezone.now()).first()

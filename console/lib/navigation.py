@@ -45,6 +45,7 @@ ENTRIES = (
         by_host=True,
         audience=Audience.INVOLVED,
     ),
+    Entry(name="terminal-list", label=_("Terminals"), icon="square-terminal", audience=Audience.INVOLVED),
     Entry(
         name="image-list", label=_("Images"), icon="layers", on_phone=True, by_host=True, audience=Audience.OVERSEERS
     ),

@@ -27,6 +27,8 @@ ACTIONS: Final = {
     "operations": "operation.view",
     "operation": "operation.view",
     "notifications": "operation.view",
+    "terminals": "terminal.view",
+    "approvals": "terminal.view",
     "audit": "audit.view",
     "people": "person.view",
     "teams": "team.view",

@@ -45,6 +45,22 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "container.file_read": Level.SHELL,
     "container.file_write": Level.SHELL,
     "container.inspect": Level.LOGS,
+    #: Somebody's terminal: ``terminals.access`` asks besides whose it is, and with whom it is shared.
+    "terminal.view": Level.VIEW,
+    "terminal.watch": Level.LOGS,
+    "terminal.type": Level.SHELL,
+    "terminal.share": Level.SHELL,
+    "terminal.unshare": Level.SHELL,
+    "terminal.hand_over": Level.SHELL,
+    "terminal.end": Level.SHELL,
+    "terminal.message": Level.OWN,
+    "terminal.lock": Level.OWN,
+    "terminal.unlock": Level.OWN,
+    #: A shell that the team's policy lets nobody open without an approval.
+    "shell.ask": Level.SHELL,
+    "shell.withdraw": Level.SHELL,
+    "shell.approve": Level.OWN,
+    "shell.deny": Level.OWN,
     #: Shows an environment value that looks secret.
     "container.reveal": Level.EDIT,
     #: For a team, within its policy and quota; for nobody, by admins alone.
@@ -116,7 +132,7 @@ CONSOLE_ACTIONS: Final[Mapping[str, Level]] = {
 #: Every action there is. A name that is not here is refused, so a misspelt check denies.
 ACTIONS: Final = frozenset(OBJECT_ACTIONS) | frozenset(CONSOLE_ACTIONS)
 
-#: What no token does, whoever owns it: what becomes of people, and shells, which are typed into.
+#: What no token does, whoever owns it: what becomes of people, and shells, which are typed into, or let somebody in.
 IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("person.")) - {"person.view"} | {
     "container.terminal",
     "container.attach",
@@ -126,6 +142,13 @@ IN_PERSON: Final = frozenset(action for action in ACTIONS if action.startswith("
     "recording.view",
     "recording.download",
     "recording.verify",
+    "terminal.watch",
+    "terminal.type",
+    "terminal.share",
+    "terminal.hand_over",
+    "shell.ask",
+    "shell.withdraw",
+    "shell.approve",
     "team.invite",
     "team.change_role",
     "team.remove_member",
@@ -181,6 +204,11 @@ class Rights:
         """The level over what the team owns; ``None`` is what nobody owns."""
         return max(self.everywhere, self.teams.get(team_id, Level.NONE) if team_id is not None else Level.NONE)
 
+    def within(self, team_id: UUID | None) -> Level:
+        """The level over what the team owns, of who belongs to it or owns everything: not of who only reads all."""
+        own = self.everywhere if self.everywhere >= Level.OWN else Level.NONE
+        return max(own, self.teams.get(team_id, Level.NONE) if team_id is not None else Level.NONE)
+
     def teams_with(self, level: Level) -> list[UUID]:
         """The teams whose objects the person has at least this level over."""
         return [team_id for team_id, reached in self.teams.items() if reached >= level]
@@ -199,6 +227,11 @@ class Rights:
 NOTHING: Final = Rights(Level.NONE, {})
 
 
+def level_of_role(role: str) -> Level:
+    """Return how far a role in a team reaches over what the team owns."""
+    return _IN_TEAM.get(role, Level.NONE)
+
+
 def rights_of(user: User) -> Rights:
     """Return what ``user`` may do, read once for each time the person was fetched, and bounded by their token.
 
@@ -213,9 +246,7 @@ def rights_of(user: User) -> Rights:
         memberships = (
             Membership.objects.filter(person_id=user.pk) if everywhere < Level.OWN else Membership.objects.none()
         )
-        teams = {
-            team_id: _IN_TEAM.get(role, Level.NONE) for team_id, role in memberships.values_list("team_id", "role")
-        }
+        teams = {team_id: level_of_role(role) for team_id, role in memberships.values_list("team_id", "role")}
         known = Rights(everywhere, teams)
         if user.auth_token is not None:
             known = known.through(user.auth_token)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts.models import User
 from console.lib.converters import FullId
+from console.terminals.approval_services import LONGEST, SHORTEST
 from console.terminals.models import TerminalKind
 
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63}(:[A-Za-z0-9_.][A-Za-z0-9_.-]{0,63})?")
@@ -98,3 +101,100 @@ class LogsForm(TargetForm):
             "since": data["since"],
             "until": data["until"],
         }
+
+
+# Terminals of others
+
+
+if TYPE_CHECKING:
+    _PersonChoice = forms.ModelChoiceField[User]
+else:
+    _PersonChoice = forms.ModelChoiceField
+
+
+class PersonField(_PersonChoice):
+    """Somebody, by name."""
+
+    @classmethod
+    def among(cls, people: Collection[User]) -> PersonField:
+        """One of ``people``."""
+        found = User.objects.filter(pk__in=[person.pk for person in people]).order_by("username")
+        return cls(label=_("Person"), queryset=found, empty_label=_("Choose somebody"))
+
+    def label_from_instance(self, obj: User) -> str:
+        """The user name beside what they are called."""
+        return f"{obj.name} ({obj.username})" if obj.name else obj.username
+
+
+class ShareForm(forms.Form):
+    """With whom a terminal is shared, and whether they type."""
+
+    person = PersonField(queryset=User.objects.none())
+    role = forms.ChoiceField(
+        label=_("They may"),
+        choices=(("watch", _("watch")), ("type", _("watch and type"))),
+        widget=forms.RadioSelect,
+        initial="watch",
+    )
+
+    def __init__(self, data: Any = None, *, watchers: Collection[User], typists: Collection[User]) -> None:
+        super().__init__(data)
+        self._typists = {person.pk for person in typists}
+        self.fields["person"] = PersonField.among(watchers)
+
+    def clean(self) -> dict[str, Any]:
+        """Nobody types in a terminal that they could not open themselves."""
+        data = self.cleaned_data
+        person = data.get("person")
+        if person is not None and data.get("role") == "type" and person.pk not in self._typists:
+            self.add_error(
+                "role",
+                _("This person could not open such a shell now, so they can only watch."),
+            )
+        return data
+
+
+class HandOverForm(forms.Form):
+    """Whose a terminal shall be."""
+
+    person = PersonField(queryset=User.objects.none())
+
+    def __init__(self, data: Any = None, *, typists: Collection[User]) -> None:
+        super().__init__(data)
+        self.fields["person"] = PersonField.among(typists)
+
+
+class MessageForm(forms.Form):
+    """What to say beside a terminal."""
+
+    text = forms.CharField(
+        label=_("Message"),
+        max_length=300,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text=_("Shown beside the terminal to everybody who is there, with your name. It is kept in the audit."),
+    )
+
+
+class ShellRequestForm(forms.Form):
+    """Why somebody needs a shell, and for how long."""
+
+    reason = forms.CharField(
+        label=_("What for"),
+        max_length=300,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        help_text=_("Whoever decides reads it, and it is kept in the audit."),
+    )
+    minutes = forms.IntegerField(label=_("Minutes"), min_value=SHORTEST, max_value=LONGEST, initial=30)
+
+
+class ApproveForm(forms.Form):
+    """How long somebody is let in."""
+
+    def __init__(self, data: Any = None, *, asked: int) -> None:
+        super().__init__(data, initial={"minutes": asked})
+        self.fields["minutes"] = forms.IntegerField(
+            label=_("Minutes"),
+            min_value=SHORTEST,
+            max_value=asked,
+            help_text=_("At most as many as were asked for. The shell ends with them."),
+        )

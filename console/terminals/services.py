@@ -7,7 +7,6 @@ import hashlib
 import secrets
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -18,15 +17,15 @@ from django.utils import timezone
 
 from console.accounts.models import User
 from console.accounts.sessions import is_session_valid
-from console.audit.models import Outcome
+from console.audit.models import AuditEvent, Outcome
 from console.audit.services import record
-from console.containers.access import still_allowed
 from console.gateway import BackendError, HubAway, HubRefused, NotFound, ask_hub, hub_messages, open_engine, submit
 from console.inventory.models import ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
-from console.terminals.models import TerminalKind, TerminalSession, TerminalState, TerminalTicket
+from console.terminals.access import ACTIONS, check_room, rights_at
+from console.terminals.models import TerminalSession, TerminalState, TerminalTicket
 
 logger = structlog.get_logger(__name__)
 
@@ -40,10 +39,11 @@ KILLS_AT_ONCE: Final = 4
 #: Seconds for one of them. What answers is the container's own shell: it may say and delay what it likes.
 KILL_PATIENCE: Final = 30.0
 
+#: Within it, who comes back to somebody else's terminal is on record once.
+VISIT: Final = timedelta(hours=1)
+
 #: Topic of pages that list terminals.
 TOPIC: Final = "terminals"
-
-ACTIONS: Final = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
 
 #: How a terminal ended, by the hub's code; in the record's language, not the person's.
 _REASONS: Final = {
@@ -57,6 +57,8 @@ _REASONS: Final = {
     "hub": "the stream hub was stopped",
     "lost": "the stream hub ended",
     "unknown": "the console did not know it",
+    "ended_by_admin": "it was ended by who oversees it",
+    "approval_over": "the time it was approved for was over",
 }
 #: Those that were nobody's wish count as failed.
 _FAILURES: Final = frozenset({"engine", "unrecorded", "hub", "lost"})
@@ -66,14 +68,6 @@ _looking = threading.Lock()
 
 class TicketSpent(Exception):
     """The ticket was used, has expired, or was issued to somebody else."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rights:
-    """What somebody may do at a terminal."""
-
-    types: bool
-    owns: bool
 
 
 def _hash(ticket: str) -> str:
@@ -111,8 +105,12 @@ def issue_ticket(
     origin: Origin,
     title: str = "",
 ) -> tuple[str, TerminalSession]:
-    """``actor`` may open one terminal within 30 s; return the ticket, of which only the hash is kept."""
+    """``actor`` may open one terminal within 30 s; return the ticket, of which only the hash is kept.
+
+    Raises ``ShellRefused`` when they have as many open as the policy allows.
+    """
     with transaction.atomic():
+        check_room(actor, container, kind=kind)
         session = TerminalSession.objects.create(
             person=actor,
             host=container.host,
@@ -137,12 +135,37 @@ def issue_ticket(
     return ticket, session
 
 
-def issue_return(*, actor: User, session_key: str, session: TerminalSession) -> str:
+def issue_return(*, actor: User, session_key: str, session: TerminalSession, origin: Origin) -> str:
     """``actor``, who is at the terminal or may be, may come (back) to it within 30 s; return the ticket.
 
-    Not in the record: every lost network would be.
+    Who comes to somebody else's is on record, once an hour: every lost network would be.
     """
-    return _new_ticket(session, person=actor, session_key=session_key)
+    with transaction.atomic():
+        if session.person_id != actor.pk:
+            _record_visit(session, actor=actor, origin=origin)
+        return _new_ticket(session, person=actor, session_key=session_key)
+
+
+def _record_visit(session: TerminalSession, *, actor: User, origin: Origin) -> None:
+    lately = AuditEvent.objects.filter(
+        action="terminal.watch",
+        actor=actor,
+        object_id=session.container_id,
+        outcome=Outcome.ACCEPTED,
+        occurred_at__gt=timezone.now() - VISIT,
+    )
+    if any(event.details.get("session") == str(session.pk) for event in lately):
+        return
+    record(
+        actor=actor,
+        action="terminal.watch",
+        outcome=Outcome.ACCEPTED,
+        host=session.host,
+        object_id=session.container_id,
+        object_name=session.container_name,
+        origin=origin,
+        details={"session": str(session.pk), "owner": session.person.username if session.person else ""},
+    )
 
 
 def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> tuple[TerminalSession, bool]:
@@ -165,12 +188,6 @@ def redeem_ticket(*, actor: User, session_key: str, ticket: str) -> tuple[Termin
     return session, is_new
 
 
-def rights_at(user: User, session: TerminalSession) -> Rights | None:
-    """What ``user`` may do at the terminal with the rights of now; ``None`` is nothing."""
-    may = still_allowed(user, host_id=session.host_id, container_id=session.container_id, action=ACTIONS[session.kind])
-    return Rights(types=True, owns=True) if may and session.person_id == user.pk else None
-
-
 # The life of a session
 
 
@@ -187,14 +204,22 @@ def end_session(
     exit_code: int | None = None,
     component: str = "",
     outcome: Outcome | None = Outcome.SUCCEEDED,
+    code: str = "",
+    by: str = "",
 ) -> bool:
     """Note how a session ended, once; return whether this call did.
 
+    ``code`` is the hub's for ``reason``, and ``by`` whose wish it was: pages say them in the reader's language.
     ``outcome`` is the audit row's; ``None`` when the end has a row already, as a refusal does.
     """
     with transaction.atomic():
         ended = TerminalSession.objects.filter(pk=session_id, state=TerminalState.OPEN).update(
-            state=TerminalState.ENDED, ended_at=timezone.now(), exit_code=exit_code, end_reason=reason[:200]
+            state=TerminalState.ENDED,
+            ended_at=timezone.now(),
+            exit_code=exit_code,
+            end_reason=reason[:200],
+            end_code=code[:30],
+            ended_by=by[:120],
         )
         if not ended:
             return False
@@ -225,7 +250,13 @@ def note_end(session_id: UUID, ended: hub_messages.Ended, *, component: str = ""
     if ended.reason in ("revoked", "abandoned", "idle", "age"):
         outcome = Outcome.CANCELLED
     return end_session(
-        session_id=session_id, reason=reason, exit_code=ended.exit_code, component=component, outcome=outcome
+        session_id=session_id,
+        reason=reason,
+        exit_code=ended.exit_code,
+        component=component,
+        outcome=outcome,
+        code=ended.reason,
+        by=ended.by,
     )
 
 

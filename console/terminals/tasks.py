@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from console.celery import app
+from console.terminals.approval_services import end_approvals
 from console.terminals.services import look_after_terminals
 
 #: Seconds between two looks: who loses a right loses an unattended terminal within 5 s.
@@ -11,7 +12,8 @@ LOOK_EVERY = 4.0
 
 @app.task(name="terminals.look", ignore_result=True)
 def look() -> None:
-    """Bring the stream hub and the database together."""
+    """End what was approved for a time that is over; bring the stream hub and the database together."""
+    end_approvals()
     look_after_terminals()
 
 

@@ -29,6 +29,7 @@ from console.operations.errors import explain
 from console.policies.queries import ShellTerms, terms_of
 from console.rbac.access import Refused
 from console.terminals import protocol, services, shells
+from console.terminals.access import ACTIONS, Place, check_let_in, rights_at
 from console.terminals.models import TerminalKind, TerminalSession
 
 logger = structlog.get_logger(__name__)
@@ -58,7 +59,7 @@ class TerminalConsumer(StreamConsumer):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.session: TerminalSession | None = None
-        self.rights = services.Rights(types=False, owns=False)
+        self.rights = self._rights_now = Place()
         self.stream: HubStream | None = None
         self.ended: hub_messages.Ended | None = None
         #: The offset of the next byte of input, and how much of it was taken.
@@ -121,9 +122,9 @@ class TerminalConsumer(StreamConsumer):
         session, is_new = services.redeem_ticket(actor=self.user, session_key=self.session_key, ticket=frame.ticket)
         if is_new:
             self.session = session
-        action = services.ACTIONS[session.kind]
+        action = ACTIONS[session.kind]
         if not is_new:
-            rights = services.rights_at(self.user, session)
+            rights = rights_at(self.user, session)
             if rights is None:
                 raise Refused(action, message=_("You may not use this terminal any more."))
             self.session, self.rights = session, rights
@@ -136,10 +137,11 @@ class TerminalConsumer(StreamConsumer):
             )
         try:
             container = access_container(self.user, session.host_id, session.container_id, action)
+            check_let_in(self.user, container, kind=session.kind)
         except Refused as refused:
             record_refusal(refused, actor=self.user, origin=self.origin)
             raise
-        self.rights = services.Rights(types=True, owns=True)
+        self.rights = Place(owns=True, watches=True, types=True)
         return hub_messages.OpenTerminal(
             session=str(session.pk),
             endpoint=endpoint_for_hub(container.host.endpoint),
@@ -329,9 +331,10 @@ class TerminalConsumer(StreamConsumer):
                 stream.send(hub_messages.EndInput())
             case protocol.Ping(at=at):
                 await self._say(protocol.Pong(at=at))
-            case protocol.Close() if self.rights.owns:
+            case protocol.Close():
+                # Of who does not own it the hub takes it for a going.
                 stream.send(hub_messages.Leave(how="end"))
-            case protocol.Close() | protocol.Quit():
+            case protocol.Quit():
                 stream.send(hub_messages.Leave(how="closed"))
             case protocol.Open():
                 raise _bad_frame(_("This terminal is open already."))
@@ -341,9 +344,29 @@ class TerminalConsumer(StreamConsumer):
     def may_go_on(self) -> bool:
         """Whether the person, as the database knows them now, may still be at the terminal as they are."""
         user = User.objects.filter(pk=self.user.pk).first()
-        session = self.session
-        rights = services.rights_at(user, session) if user is not None and session is not None else None
-        return rights is not None and (rights.types or not self.rights.types)
+        # Also whose it is may have changed.
+        session = TerminalSession.objects.select_related("host").filter(pk=self._session().pk).first()
+        if session is not None:
+            self.session = session
+        rights = rights_at(user, session) if user is not None and session is not None else None
+        if rights is not None:
+            self._rights_now = rights
+        return rights is not None
+
+    async def renew(self) -> None:
+        """Have the hub let the person do what their rights allow by now: type, own it, or only watch."""
+        now, before, session = self._rights_now, self.rights, self._session()
+        self.rights = now
+        if (now.types, now.owns) == (before.types, before.owns):
+            return
+        order = hub_messages.SetPerson(
+            session=str(session.pk), person=str(self.user.pk), types=now.types, owns=now.owns
+        )
+        try:
+            await hub_client().ask(order)
+        except (HubAway, HubRefused) as error:
+            # The terminal ends, and the pump says so.
+            logger.info("rights not passed on", session=str(session.pk), error=str(error))
 
     # The end
 
@@ -383,7 +406,7 @@ class TerminalConsumer(StreamConsumer):
         """Whose rights ended is out: with the terminal, if it is theirs."""
         order: hub_messages.Order = (
             hub_messages.EndTerminal(session=str(session.pk), reason="revoked")
-            if self.rights.owns
+            if session.person_id == self.user.pk
             else hub_messages.SetPerson(session=str(session.pk), person=str(self.user.pk), views=False)
         )
         try:

@@ -24,7 +24,7 @@ from console.inventory.models import ObservedContainer
 from console.lib.origin import origin_of
 from console.lib.websocket import StreamConsumer, in_database
 from console.terminals import services
-from console.terminals.access import access_terminal
+from console.terminals.access import ACTIONS, access_terminal, check_let_in
 from console.terminals.forms import LogsForm, ReturnForm, TicketForm
 
 
@@ -49,8 +49,10 @@ def _return_ticket(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _problems(form)
     actor = person(request)
-    session = access_terminal(actor, form.cleaned_data["session"])
-    ticket = services.issue_return(actor=actor, session_key=request.session.session_key or "", session=session)
+    session = access_terminal(actor, form.cleaned_data["session"], "terminal.watch")
+    ticket = services.issue_return(
+        actor=actor, session_key=request.session.session_key or "", session=session, origin=origin_of(request)
+    )
     return JsonResponse({"ticket": ticket, "session": str(session.pk)})
 
 
@@ -64,7 +66,8 @@ def terminal_ticket(request: HttpRequest) -> HttpResponse:
         return _problems(form)
     data = form.cleaned_data
     actor = person(request)
-    container = access_container(actor, data["host"], data["container"], services.ACTIONS[data["kind"]])
+    container = access_container(actor, data["host"], data["container"], ACTIONS[data["kind"]])
+    check_let_in(actor, container, kind=data["kind"])
     ticket, session = services.issue_ticket(
         actor=actor,
         session_key=request.session.session_key or "",

@@ -177,6 +177,31 @@ EXPECT: Final[Mapping[str, Row]] = {
         form=_CONTAINER | {"path": "/etc/passwd"}, passes=True),
     "file-upload POST":             row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
         query=_CONTAINER | {"folder": "/tmp", "name": "x", "overwrite": "1"}, passes=True),
+    # The terminal is the member's
+    "terminal-list GET":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "terminal-waiting GET":         row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "terminal-share GET":           row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
+    "terminal-share POST":          row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN,
+        form={"person": "{person_id}", "role": "watch"}),
+    "terminal-unshare POST":        row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
+    "terminal-hand-over GET":       row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
+    "terminal-hand-over POST":      row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN,
+        form={"person": "{person_id}"}),
+    "terminal-end POST":            row(LOGIN, HIDE,  HIDE,  OK,    OK,    DENY,  OK,    LOGIN),
+    "terminal-lock POST":           row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "terminal-unlock POST":         row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "terminal-message GET":         row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "terminal-message POST":        row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN,
+        form={"text": "hello"}),
+    # The request is the member's too
+    "shell-ask GET":                row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),
+    "shell-ask POST":               row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,
+        form={"reason": "x", "minutes": "30"}),
+    "shell-approve GET":            row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "shell-approve POST":           row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN,
+        form={"minutes": "20"}),
+    "shell-deny POST":              row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
+    "shell-withdraw POST":          row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
     # Operations
     "activity GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
     "operation-indicator GET":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
@@ -342,7 +367,10 @@ def ask(browser: Client, key: str, *, things: Mapping[str, str], more: Mapping[s
 ROUTES: Final = routes()
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 #: Ids of what a team owns: about these, somebody else's people are strangers.
-_OWNED: Final = ("container_id", "volume_name", "network_id", "operation_id", "team_id", "invitation_id")
+_OWNED: Final = (
+    *("container_id", "volume_name", "network_id", "operation_id", "team_id", "invitation_id"),
+    *("terminal_id", "approval_id"),
+)
 #: A form too large for an address, which changes nothing.
 _READS_BY_POST: Final = frozenset({"container-preview POST"})
 #: Parts of addresses that are no ids.

@@ -42,8 +42,9 @@ from console.people.invitation_services import invite
 from console.policies.rules import Rules
 from console.policies.services import save_policy
 from console.rbac.models import HostGrant
-from console.terminals.models import TerminalSession, TerminalState
+from console.terminals.models import ShellApproval, TerminalSession, TerminalShare
 from runtime.testing import FakeEngine
+from tests.console.terminals.oversight import open_terminal
 from tests.console.tokens import issue
 
 ANONYMOUS: Final = "anonymous"
@@ -249,14 +250,8 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
         joined = invite(actor=admin, origin=Origin(), team=teams["green"])
         person = world.people.get(f"another-{whose}", world.people["bystander"])
         volume_name, network_id = _make_belongings(host, whose, team=team, admin=admin)
-        terminal = TerminalSession.objects.create(
-            person=world.people["member" if whose == "red" else "bystander"],
-            host=host,
-            container_id=container.container_id,
-            container_name=container.name,
-            state=TerminalState.OPEN,
-            parameters={"command": None, "user": ""},
-        )
+        holder = world.people["member" if whose == "red" else "bystander"]
+        terminal, approval = _make_terminal(container, holder, guest=person, team=team or teams["green"])
         world.things[whose] = {
             "host_id": str(host.pk),
             "host_name": host.name,
@@ -264,6 +259,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
             "container_name": container.name,
             "image_id": image_id,
             "terminal_id": str(terminal.pk),
+            "approval_id": str(approval.pk),
             "volume_name": volume_name,
             "network_id": network_id,
             "network_name": f"{whose}-network",
@@ -306,6 +302,21 @@ def _make_belongings(host: Host, whose: str, *, team: Team | None, admin: User) 
     return volume.name, network_id
 
 
+def _make_terminal(
+    container: ObservedContainer, holder: User, *, guest: User, team: Team
+) -> tuple[TerminalSession, ShellApproval]:
+    """Have ``holder`` be at a terminal, shared with ``guest``, and ask to be let into another."""
+    where: dict[str, Any] = {
+        "person": holder,
+        "host": container.host,
+        "container_id": container.container_id,
+        "container_name": container.name,
+    }
+    terminal = open_terminal(holder, container)
+    TerminalShare.objects.create(session=terminal, person=guest, by=holder)
+    return terminal, ShellApproval.objects.create(team=team, reason="repair", minutes=30, **where)
+
+
 def _make_container(host: Host, name: str) -> ObservedContainer:
     spec = ContainerSpec(
         name=name, image="starter:latest", command=("sleep", "1000"), environment=(("API_TOKEN", "sesame"),)
@@ -339,6 +350,7 @@ def one_engine() -> Iterator[FakeEngine]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gateway, "connect", lambda _endpoint: engine)
         patch.setattr(gateway, "_engines", {})
+        patch.setattr(gateway, "ask_hub", lambda _order: {"terminals": []})
         yield engine
         gateway.submit(engine.shut_down).result()
 

@@ -166,7 +166,7 @@ class Tab:
         """Ask to come back."""
         assert self.session is not None
         return await sync_to_async(services.issue_return)(
-            actor=self.person, session_key=self.session_key, session=self.session
+            actor=self.person, session_key=self.session_key, session=self.session, origin=Origin()
         )
 
     async def read(self, socket: websockets.ClientConnection, *, until: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from console.accounts.models import User
 from console.gateway import hub_client, hub_messages
+from console.lib.origin import Origin
 from console.lib.websocket import in_database
 from console.terminals import services
 from console.terminals.models import TerminalSession
@@ -39,7 +40,10 @@ class Place:
 
     def _ticket(self) -> str:
         return services.issue_return(
-            actor=self.alice, session_key=self.key, session=TerminalSession.objects.select_related("host").get()
+            actor=self.alice,
+            session_key=self.key,
+            session=TerminalSession.objects.select_related("host").get(),
+            origin=Origin(),
         )
 
 
