@@ -24,6 +24,7 @@ from console.inventory.models import ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
+from console.recordings.services import finish_all_but, finish_recording
 from console.terminals.access import ACTIONS, check_room, rights_at
 from console.terminals.models import TerminalSession, TerminalState, TerminalTicket
 
@@ -224,6 +225,7 @@ def end_session(
         if not ended:
             return False
         session = TerminalSession.objects.select_related("host", "person").get(pk=session_id)
+        finish_recording(session_id)
         if outcome is not None:
             record(
                 actor=None if component else session.person,
@@ -283,6 +285,7 @@ def look_after_terminals() -> int:
         held = {terminal["session"]: terminal for terminal in answer["terminals"]}
         rows = TerminalSession.objects.filter(state=TerminalState.OPEN).select_related("host", "person")
         sessions = {str(session.pk): session for session in rows}
+        finish_all_but([session.pk for session in sessions.values()])
         ended = _note_ended(held, sessions)
         _end_forbidden(held, sessions)
         lost = [

@@ -28,6 +28,8 @@ from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, TOO_LARGE, UNKNOWN
 from console.operations.errors import explain
 from console.policies.queries import ShellTerms, terms_of
 from console.rbac.access import Refused
+from console.recordings.services import plan_recording
+from console.recordings.words import why_unrecorded
 from console.terminals import protocol, services, shells
 from console.terminals.access import ACTIONS, Place, check_let_in, rights_at
 from console.terminals.models import TerminalKind, TerminalSession
@@ -142,6 +144,7 @@ class TerminalConsumer(StreamConsumer):
             record_refusal(refused, actor=self.user, origin=self.origin)
             raise
         self.rights = Place(owns=True, watches=True, types=True)
+        terms = terms_of(container.team_id)
         return hub_messages.OpenTerminal(
             session=str(session.pk),
             endpoint=endpoint_for_hub(container.host.endpoint),
@@ -151,7 +154,8 @@ class TerminalConsumer(StreamConsumer):
             viewer=self._viewer(frame),
             columns=frame.columns,
             rows=frame.rows,
-            limits=_limits(terms_of(container.team_id)),
+            limits=_limits(terms),
+            recording=plan_recording(session, terms),
         )
 
     def _viewer(self, frame: protocol.Open) -> hub_messages.Viewer:
@@ -182,6 +186,15 @@ class TerminalConsumer(StreamConsumer):
                 else _("The process ended with exit code %(code)s.") % {"code": code}
             )
             raise Refusal(UNKNOWN, code="ended", message=message, next_step=_("Open it again.")) from error
+        if error.code == "unrecorded":
+            session = self._session()
+            await in_database(lambda: services.note_end(session.pk, hub_messages.Ended(reason="unrecorded")))
+            raise Refusal(
+                FAILED,
+                code="unrecorded",
+                message=_("Shells here must be recorded, and this one cannot be, so nothing was run."),
+                next_step=why_unrecorded(error.message),
+            ) from error
         if is_new:
             await self._note_end(error.message or error.code, Outcome.FAILED)
         raise Refusal(FAILED, code=error.code, message=error.message or error.code) from error
@@ -245,6 +258,8 @@ class TerminalConsumer(StreamConsumer):
                     await self._say(protocol.Size(columns=columns, rows=rows))
                 case hub_messages.Present(viewers=viewers):
                     await self._say(protocol.Present(viewers=viewers))
+                case hub_messages.Notice(code="unrecorded", text=code):
+                    await self._say(protocol.Notice(code="unrecorded", by="", text=why_unrecorded(code)))
                 case hub_messages.Notice(code=code, by=by, text=text):
                     await self._say(protocol.Notice(code=code, by=by, text=text))
                 case hub_messages.Skipped(offset=offset, lost=lost, preamble=preamble):
@@ -273,7 +288,8 @@ class TerminalConsumer(StreamConsumer):
         could_not_run = ended.exit_code in shells.NOT_RUN and self._offset < shells.LONGEST_REFUSAL
         if ended.reason == "exited" and could_not_run and not self._typed:
             await self._offer_shells()
-        await self._say(protocol.Exit(code=ended.exit_code, reason=ended.reason, by=ended.by, message=ended.message))
+        message = why_unrecorded(ended.message) if ended.reason == "unrecorded" else ended.message
+        await self._say(protocol.Exit(code=ended.exit_code, reason=ended.reason, by=ended.by, message=message))
 
     async def _offer_shells(self) -> None:
         """The command could not be run: let the person choose another."""
