@@ -1,11 +1,11 @@
-"""`./pilothouse bench [list access start idle terminal logs]`: speed and memory against the budgets; all by default."""
+"""`./pilothouse bench [list access start idle terminal sessions logs]`: speed and memory against the budgets; all by default."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "logs")
+MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "sessions", "logs")
 
 
 def main(names: list[str]) -> int:

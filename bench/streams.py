@@ -102,6 +102,10 @@ class RawExec:
             raise StreamEnded
         return data
 
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close the socket; the process goes on."""
         self._socket.close()
@@ -191,6 +195,10 @@ class Socket:
                 raise StreamEnded
             self._buffer += data
 
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close TCP without the closing handshake."""
         self._socket.close()
@@ -222,6 +230,11 @@ class WebTerminal:
             raise RuntimeError(f"the terminal was refused: {frame}")
         name: str = frame["type"]
         return name
+
+    @property
+    def offset(self) -> int:
+        """How much output has been read so far."""
+        return self._read
 
     def send(self, data: bytes) -> None:
         """Type."""
