@@ -1,4 +1,4 @@
-"""`./pilothouse bench [list access start idle terminal sessions logs]`: speed and memory against the budgets; all by default."""
+"""`./pilothouse bench [NAME …]`: speed and memory against the budgets; all of them by default."""
 
 from __future__ import annotations
 

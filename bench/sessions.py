@@ -190,10 +190,8 @@ class _Web:
 
 def _frame(kind: int, data: bytes) -> bytes:
     size = len(data)
-    head = (
-        bytes((0x80 | kind, 0x80 | size)) if size < 126 else bytes((0x80 | kind, 0x80 | 126)) + size.to_bytes(2, "big")
-    )
-    return head + b"\0\0\0\0" + data
+    length = bytes((0x80 | size,)) if size < 126 else bytes((0x80 | 126,)) + size.to_bytes(2, "big")
+    return bytes((0x80 | kind,)) + length + b"\0\0\0\0" + data
 
 
 def _crowd(members: list[Any], rate: int) -> tuple[list[float], int]:
@@ -249,7 +247,7 @@ class _Typist(asyncio.Protocol):
     async def run(self, end: float) -> tuple[list[float], bool]:
         """Type until ``end``; return how long each echo took, in ms, and whether the last one came."""
         connection = socket.socket(fileno=self._member.descriptor())
-        connection.setblocking(False)
+        connection.setblocking(False)  # noqa: FBT003  its only argument
         loop = asyncio.get_running_loop()
         make: Callable[..., Coroutine[Any, Any, Any]] = loop.create_connection
         await make(lambda: self, sock=connection)

@@ -49,3 +49,10 @@ def test_only_what_is_open_of_ones_own_in_that_team_counts(
     assert ticket(client_of(bob), container).status_code == 200
     assert ticket(client_of(bob), container).status_code == 403
     assert ticket(client_of(alice), container).status_code == 200
+
+
+def test_who_owns_everything_is_bound_by_no_policy(
+    alice: User, container: ObservedContainer, client_of: ClientOf
+) -> None:
+    for _terminal in range(3):
+        assert ticket(client_of(alice), container).status_code == 200
