@@ -11,11 +11,10 @@ from console.accounts.models import User
 from console.containers.access import access_container, still_allowed
 from console.inventory.models import ObservedContainer
 from console.lib.problems import Missing
-from console.policies.queries import terms_of
-from console.rbac.access import Refused
 from console.rbac.models import owner_of_container
 from console.rbac.policy import Level, rights_of
-from console.terminals.models import TerminalKind, TerminalSession, TerminalState
+from console.terminals.access import ShellRefused, is_let_in
+from console.terminals.models import TerminalSession, TerminalState
 
 READ = "container.file_read"
 WRITE = "container.file_write"
@@ -46,15 +45,12 @@ def access_files(user: User, *, host_id: UUID, container_id: str, session_id: UU
         if session is None:
             raise Missing(_("This terminal does not exist."))
     if not _is_let_in(user, host_id=host_id, container_id=container_id):
-        raise Refused(
+        raise ShellRefused(
             action,
-            message=_(
-                "The policy of this container's team lets nobody near its files without a terminal of their own."
-            ),
+            message=_("The policy of this container's team lets nobody near its files without an approval."),
+            next_step=_("Ask for a shell: an owner of the team or an admin decides."),
             code="approval_needed",
-            host=container.host,
-            object_id=container.container_id,
-            object_name=container.name,
+            container=container,
         )
     return FilePlace(container=container, session=session, trusts_engine=rights_of(user).everywhere >= Level.OWN)
 
@@ -77,8 +73,6 @@ def may_go_on(user: User, *, host_id: UUID, container_id: str, action: str) -> b
 
 
 def _is_let_in(user: User, *, host_id: UUID, container_id: str) -> bool:
-    """Whether a policy that asks for approvals is content: whoever has a terminal open there was let in."""
-    if not terms_of(owner_of_container(host_id=host_id, container_id=container_id)).needs_approval:
-        return True
-    mine = TerminalSession.objects.filter(person=user, host_id=host_id, container_id=container_id)
-    return mine.filter(state=TerminalState.OPEN, kind=TerminalKind.EXEC).exists()
+    """Whether whoever needs an approval for a shell has one that is not over: files are what a shell would give."""
+    team_id = owner_of_container(host_id=host_id, container_id=container_id)
+    return team_id is None or is_let_in(user, team_id=team_id, host_id=host_id, container_id=container_id)

@@ -6,18 +6,21 @@ import asyncio
 import io
 import tarfile
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.utils import timezone
 
 from console.accounts.models import Role, TeamRole, User
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
 from console.terminals.file_services import RightsEnded
+from console.terminals.models import ApprovalState, ShellApproval
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import untouched
-from tests.console.terminals.files import JSON, browser, content, fetch, give_to_team, open_session, rows, target
+from tests.console.terminals.files import JSON, browser, content, fetch, give_to_team, rows, target
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., Any]
@@ -258,15 +261,26 @@ async def test_nobody_has_too_many_on_their_way(alice: User, run: Run, engine: F
 # Approvals
 
 
-async def test_where_shells_are_approved_a_terminal_opens_the_files(
-    alice: User, bob: User, run: Run, engine: FakeEngine
-) -> None:
+async def test_where_shells_are_approved_files_are_too(alice: User, bob: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
-    await give_to_team(container, alice=alice, people={bob: TeamRole.MEMBER}, shell_approval=True)
+    team = await give_to_team(container, alice=alice, people={bob: TeamRole.MEMBER}, shell_approval=True)
     client = await browser(bob)
     with untouched(engine):
         answer = await fetch(client, container, "/etc/passwd")
     assert (answer.status_code, answer.json()["code"]) == (403, "approval_needed")
-    session = await open_session(container, bob)
-    answer = await fetch(client, container, "/etc/passwd", session=str(session.pk))
-    assert b"root" in await content(answer)
+    assert "Ask for a shell" in answer.json()["next_step"]
+
+    def approve() -> None:
+        ShellApproval.objects.create(
+            team=team,
+            host=container.host,
+            container_id=container.container_id,
+            container_name=container.name,
+            person=bob,
+            minutes=5,
+            state=ApprovalState.APPROVED,
+            until=timezone.now() + timedelta(minutes=5),
+        )
+
+    await in_database(approve)
+    assert b"root" in await content(await fetch(client, container, "/etc/passwd"))
