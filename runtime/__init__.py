@@ -51,7 +51,7 @@ from runtime.errors import (
     Unsupported,
 )
 from runtime.files import ArchiveFiles, ExecFiles, Files, FileStream, find_place, is_archive_safe
-from runtime.kept_logs import LogFiles, LogLine, LogPosition, LogSizes, LogStore
+from runtime.kept_logs import LogBlock, LogFiles, LogLine, LogPosition, LogSizes, LogStore
 from runtime.streams import ByteParts, Channel, Chunk, Terminal, Window
 
 __all__ = [
@@ -84,6 +84,7 @@ __all__ = [
     "ImageDetail",
     "Invalid",
     "LayerPhase",
+    "LogBlock",
     "LogFiles",
     "LogLine",
     "LogPosition",

@@ -127,29 +127,27 @@ class Segment:
     lines: int = 0
     size: int = 0
 
-    def records(self) -> list[bytes]:
-        """Return its lines as they stand in the file.
+    def content(self) -> bytes:
+        """Return its lines as they stand in the file, each with its end.
 
-        None when it is damaged or was cut meanwhile; what is still being written does not count.
+        Nothing when it is damaged or was cut meanwhile; what is still being written does not count.
         """
         try:
             content = self.path.read_bytes()
             if self.path.suffix == ".gz":
                 content = gzip.decompress(content)
         except FileNotFoundError:
-            return self._records_elsewhere()
+            return self._content_elsewhere()
         except (EOFError, gzip.BadGzipFile, zlib.error):
-            return []
-        records = content.split(b"\n")
-        records.pop()
-        return records
+            return b""
+        return content[: content.rfind(b"\n") + 1]
 
-    def _records_elsewhere(self) -> list[bytes]:
+    def _content_elsewhere(self) -> bytes:
         """An open segment may have been compressed since it was found."""
         if not self.is_open:
-            return []
+            return b""
         same = (segment for segment in _segments(self.path.parent) if segment.number == self.number)
-        return next((segment.records() for segment in same if not segment.is_open), [])
+        return next((segment.content() for segment in same if not segment.is_open), b"")
 
 
 def _segments(directory: Path) -> list[Segment]:
@@ -174,13 +172,29 @@ def _segments(directory: Path) -> list[Segment]:
 
 
 def _lines(segment: Segment) -> list[LogLine]:
-    found = []
-    for record in segment.records():
+    return _decode_all(segment.content())
+
+
+def _decode_all(content: bytes) -> list[LogLine]:
+    found: list[LogLine] = []
+    for record in content.split(b"\n")[:-1]:
         try:
             found.append(_decode(record))
-        except (ValueError, KeyError, IndexError):
-            found.append(LogLine(segment.first, Channel.STDOUT, record))
+        except (ValueError, KeyError, IndexError):  # nothing that we wrote
+            found.append(LogLine(found[-1].at if found else 0, Channel.STDOUT, record))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class LogBlock:
+    """A part of a log, to be looked through: ``content`` is its lines, each behind its time and a letter."""
+
+    number: int
+    content: bytes
+
+    def lines(self) -> list[tuple[LogPosition, LogLine]]:
+        """Return what is in it."""
+        return [(LogPosition(self.number, at), line) for at, line in enumerate(_decode_all(self.content))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +269,12 @@ class LogFiles:
                 del lines[before.line :]
             for number in range(len(lines) - 1, -1, -1):
                 yield LogPosition(segment.number, number), lines[number]
+
+    def blocks_back(self, before: LogPosition | None = None) -> Iterator[LogBlock]:
+        """Yield what may hold lines before ``before`` (without it, everything), newest first."""
+        for segment in reversed(self.segments()):
+            if before is None or (segment.number, 0) < before:
+                yield LogBlock(segment.number, segment.content())
 
     def tail(self, count: int) -> list[LogLine]:
         """Return the last ``count`` lines, oldest first."""
@@ -341,7 +361,7 @@ class LogWriter:
         self._open = _Tally()
         lines = _lines(segment)
         self._open.add(lines)
-        self._length = sum(len(record) + 1 for record in segment.records())
+        self._length = len(segment.content())
         self._file = os.open(segment.path, os.O_WRONLY)
         os.ftruncate(self._file, self._length)
         os.lseek(self._file, self._length, os.SEEK_SET)

@@ -57,6 +57,16 @@ _LIVING: Final = frozenset({ContainerState.RUNNING, ContainerState.PAUSED, Conta
 Key = tuple[str, str]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """How a log is wanted."""
+
+    endpoint: Endpoint
+    limit_bytes: int
+    revision: str
+    is_lost: bool
+
+
 class Keeper:
     """The logs that are kept, and what keeps each of them."""
 
@@ -109,15 +119,15 @@ class Keeper:
         if not is_late:
             self._asked_at = order.at
             for key, wish in wanted.items():
-                self._take(key, *wish)
+                self._take(key, wish)
             for key in [key for key in self._logs if key not in wanted]:
                 self._logs[key].leave()
             await self._close_engines()
         known = [self._logs[key].told() for key in wanted if key in self._logs]
         return [*known, *(KeptState(host=h, container=c, state="failing", error="too_many") for h, c in too_many)]
 
-    def _read(self, order: KeepLogs) -> tuple[dict[Key, tuple[Endpoint, int, str]], list[Key]]:
-        wanted: dict[Key, tuple[Endpoint, int, str]] = {}
+    def _read(self, order: KeepLogs) -> tuple[dict[Key, _Wish], list[Key]]:
+        wanted: dict[Key, _Wish] = {}
         too_many: list[Key] = []
         try:
             known = {str(host): endpoints.from_json(fields) for host, fields in order.hosts.items()}
@@ -125,24 +135,29 @@ class Keeper:
                 key = (str(wish["host"]), str(wish["container"]))
                 self.store.directory(*key)
                 if len(wanted) < MOST_LOGS:
-                    wanted[key] = (known[key[0]], int(wish["limit"]), str(wish["revision"]))
+                    wanted[key] = _Wish(
+                        endpoint=known[key[0]],
+                        limit_bytes=int(wish["limit"]),
+                        revision=str(wish["revision"]),
+                        is_lost=bool(wish["is_lost"]),
+                    )
                 else:
                     too_many.append(key)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a list of logs: {error!r}") from error
         return wanted, too_many
 
-    def _take(self, key: Key, endpoint: Endpoint, limit_bytes: int, revision: str) -> None:
-        log = self._logs.get(key)
-        if log is not None and (log.is_over(revision) or log.endpoint != endpoint):
+    def _take(self, key: Key, wish: _Wish) -> None:
+        log, endpoint = self._logs.get(key), wish.endpoint
+        if log is not None and (log.is_over(wish) or log.endpoint != endpoint):
             log.forget()
             log = None
         if log is None:
             engine = self._engines.get(endpoint)
             if engine is None:
                 engine = self._engines[endpoint] = self._connect(endpoint)
-            log = self._logs[key] = _KeptLog(self, key, endpoint=endpoint, engine=engine)
-        log.want(limit_bytes=limit_bytes, revision=revision)
+            log = self._logs[key] = _KeptLog(self, key, wish, engine=engine)
+        log.want(wish)
 
     def left(self, log: _KeptLog) -> None:
         """``log`` has ended, and nobody wants it any more."""
@@ -158,14 +173,13 @@ class Keeper:
 class _KeptLog:
     """One container's log: a task that follows it, with at most two batches of it in memory."""
 
-    def __init__(self, keeper: Keeper, key: Key, *, endpoint: Endpoint, engine: ContainerEngine) -> None:
+    def __init__(self, keeper: Keeper, key: Key, wish: _Wish, *, engine: ContainerEngine) -> None:
         self.key = key
-        self.endpoint = endpoint
+        self.endpoint = wish.endpoint
         self._keeper = keeper
         self._engine = engine
         self._recorder: LogRecorder | None = None
-        self._limit_bytes = 0
-        self._revision: str | None = None
+        self._wish = wish
         self._state = KeptState(host=key[0], container=key[1], state="starting")
         self._is_wanted = True
         #: Something may be there to be read.
@@ -180,22 +194,21 @@ class _KeptLog:
 
     # What the keeper says
 
-    def is_over(self, revision: str) -> bool:
+    def is_over(self, wish: _Wish) -> bool:
         """Whether nothing follows it any more, though it may be there (again)."""
-        return self._task.done() and (self._state.state != "gone" or revision != self._revision)
+        is_back = not wish.is_lost and wish.revision != self._wish.revision
+        return self._task.done() and (self._state.state != "gone" or is_back)
 
-    def want(self, *, limit_bytes: int, revision: str) -> None:
+    def want(self, wish: _Wish) -> None:
         """Keep it, and look again when it is not as it was."""
+        before, self._wish = self._wish, wish
         self._is_wanted = True
         if self._leaving is not None:
             self._leaving.cancel()
             self._leaving = None
-        if limit_bytes != self._limit_bytes:
-            self._limit_bytes = limit_bytes
-            if self._recorder is not None:
-                self._recorder.writer.limit_bytes = limit_bytes
-        if revision != self._revision:
-            self._revision = revision
+        if self._recorder is not None:
+            self._recorder.writer.limit_bytes = wish.limit_bytes
+        if (wish.revision, wish.is_lost) != (before.revision, before.is_lost):
             self._wake.set()
 
     def leave(self) -> None:
@@ -364,7 +377,7 @@ class _KeptLog:
             await self._wake.wait()
 
     def _open(self) -> LogRecorder:
-        return self._keeper.store.recorder(*self.key, limit_bytes=self._limit_bytes)
+        return self._keeper.store.recorder(*self.key, limit_bytes=self._wish.limit_bytes)
 
     def _note_end(self, detail: ContainerDetail) -> None:
         ended = detail.container.state not in _LIVING and detail.started_at is not None

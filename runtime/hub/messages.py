@@ -217,9 +217,10 @@ class KeepLogs:
     """Keep the logs of these containers and no others: the whole list, each time.
 
     ``hosts`` has the endpoint of each host by its id, as :func:`runtime.hub.endpoints.to_json` gives it. Of each
-    container: ``host``, ``container`` (full id), ``limit`` (bytes of its log; 0 is none) and ``revision``, any text: of
-    a container that does not run the log is read again when it changes. Answered with ``logs``: a :class:`KeptState`
-    for each. A list that was made before one that came already says nothing new and is only answered.
+    container: ``host``, ``container`` (full id), ``limit`` (bytes of its log; 0 is none), ``revision``, any text: of a
+    container that does not run the log is read again when it changes, and ``is_lost``: nobody sees the container any
+    more, so the engine has to be asked whether it is gone. Answered with ``logs``: a :class:`KeptState` for each. A
+    list that was made before one that came already says nothing new and is only answered.
     """
 
     type: ClassVar[str] = "keep_logs"

@@ -62,12 +62,14 @@ async def start(engine: FakeEngine, script: str, *, name: str = "web-1", tty: bo
     return container_id
 
 
-def wish(*container_ids: str, at: float | None = None, revision: str = "", limit: int = 0) -> KeepLogs:
+def wish(
+    *container_ids: str, at: float | None = None, revision: str = "", limit: int = 0, is_lost: bool = False
+) -> KeepLogs:
     order = KeepLogs(
         at=time.time() if at is None else at,
         hosts={HOST: endpoints.to_json(ENDPOINT)},
         containers=[
-            {"host": HOST, "container": container_id, "limit": limit, "revision": revision}
+            {"host": HOST, "container": container_id, "limit": limit, "revision": revision, "is_lost": is_lost}
             for container_id in container_ids
         ],
     )
@@ -145,6 +147,22 @@ async def test_a_container_that_is_removed_leaves_its_log(
     await until_state(one, order, "gone")
     assert kept(store, container_id) == [b"last words"]
     assert [segment.is_open for segment in store.files(HOST, container_id).segments()] == [False]
+
+
+async def test_one_that_nobody_sees_any_more_is_asked_for(
+    open_keeper: Open, store: LogStore, engine: FakeEngine
+) -> None:
+    container_id = await start(engine, "echo last words; exit 3")
+    one = open_keeper()
+    await until_state(one, wish(container_id), "resting")
+    await engine.remove_container(container_id)
+
+    state = await until_state(one, wish(container_id, is_lost=True), "gone")
+
+    assert (state["exit_code"], state["bytes"]) == (3, len(b"last words\n"))
+    # How it ended is known for as long as it is asked for.
+    state = await until_state(one, wish(container_id, revision="another", is_lost=True), "gone")
+    assert state["exit_code"] == 3
 
 
 async def test_another_keeper_goes_on_exactly(open_keeper: Open, store: LogStore, engine: FakeEngine) -> None:
@@ -346,9 +364,9 @@ async def test_there_is_a_most(open_keeper: Open, engine: FakeEngine, monkeypatc
     "change",
     [
         {"containers": [{"host": HOST}]},
-        {"containers": [{"host": "../..", "container": "0" * 64, "limit": 0, "revision": ""}]},
-        {"containers": [{"host": HOST, "container": "../etc", "limit": 0, "revision": ""}]},
-        {"containers": [{"host": HOST, "container": "0" * 64, "limit": "many", "revision": ""}]},
+        {"containers": [{"host": "../..", "container": "0" * 64, "limit": 0, "revision": "", "is_lost": False}]},
+        {"containers": [{"host": HOST, "container": "../etc", "limit": 0, "revision": "", "is_lost": False}]},
+        {"containers": [{"host": HOST, "container": "0" * 64, "limit": "many", "revision": "", "is_lost": False}]},
         {"containers": ["web-1"]},
         {"hosts": {HOST: {"url": "unix:///x"}}},
         {"hosts": []},

@@ -86,6 +86,8 @@ def test_what_is_written_is_read(tmp_path_factory: Any, batches: list[tuple[list
         assert position is not None
         assert next(files.read(position))[1] == next(found for found in written if found.at >= middle)
         assert list(files.between(middle, middle)) == [found for found in written if found.at == middle]
+    blocks = list(files.blocks_back())[::-1]
+    assert [found for block in blocks for found in block.lines()] == list(files.read())
     positions = [position for position, _line in files.read()]
     for number, position in enumerate(positions):
         assert next(files.read(position)) == (position, written[number])
@@ -191,7 +193,7 @@ def test_a_segment_that_is_compressed_while_it_is_read_is_found(tmp_path: Path) 
     segments = LogFiles(tmp_path).segments()
     writer.seal()
 
-    assert segments[0].records() == [b"%d o line 1" % (BASE + 1)]
+    assert segments[0].content() == b"%d o line 1\n" % (BASE + 1)
 
 
 _WRITE_FOR_EVER = """
