@@ -24,6 +24,7 @@ from django.utils import timezone
 from console import gateway
 from console.gateway import Container, ContainerState, Driver, Health, Image, Network, Volume
 from console.hosts.models import Host
+from console.inventory import signals
 from console.inventory.models import (
     ObservedContainer,
     ObservedImage,
@@ -287,6 +288,8 @@ def apply_containers(
             rows.delete()
             changes.removed += removed
     _tell(changes.topics(host))
+    if changes:
+        signals.containers_changed.send(sender=None, host=host, changes=changes)
     return changes
 
 

@@ -1,7 +1,7 @@
-"""Waking a worker: an operation's id goes to the broker, by a thread of its own.
+"""Waking a worker: the name of a task, or an operation's id, goes to the broker, by a thread of its own.
 
 A caller never waits for Redis, whether it is gone or frozen. A wake-up that is lost costs time only: the sweep sends it
-again, because the row is the truth.
+again, because the row is the truth, and the scheduler sends every other task again and again.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from dataclasses import dataclass
 from typing import NoReturn
 from uuid import UUID
 
@@ -20,24 +21,42 @@ from console.lib.quiet import warn_rarely
 TASK = "operations.run"
 _MOST_WAITING = 1000
 
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """A task that the scheduler would send anyhow, to be done in so many seconds."""
+
+    task: str
+    after: float
+
+
 _lock = threading.Lock()
-_waiting: queue.Queue[UUID] = queue.Queue(maxsize=_MOST_WAITING)
+_waiting: queue.Queue[UUID | Nudge] = queue.Queue(maxsize=_MOST_WAITING)
 _sender_pid = 0
 
 
 def wake(operation_id: UUID) -> None:
     """Have a worker look at the operation, once the transaction at hand commits. Never waits, never raises."""
+    _after_commit(operation_id)
+
+
+def nudge(task: str, *, after: float) -> None:
+    """Have a worker do ``task`` in ``after`` seconds rather than when the scheduler says. Never waits, never raises."""
+    _after_commit(Nudge(task, after))
+
+
+def _after_commit(what: UUID | Nudge) -> None:
     connection = transaction.get_connection()
     if connection.in_atomic_block:
-        connection.on_commit(lambda: _put(operation_id))
+        connection.on_commit(lambda: _put(what))
     else:
-        _put(operation_id)
+        _put(what)
 
 
-def _put(operation_id: UUID) -> None:
+def _put(what: UUID | Nudge) -> None:
     _start_sender()
     try:
-        _waiting.put_nowait(operation_id)
+        _waiting.put_nowait(what)
     except queue.Full:
         warn_rarely("wake_up_dropped")
 
@@ -55,8 +74,11 @@ def _start_sender() -> None:
 
 def _send_for_ever() -> NoReturn:
     while True:
-        operation_id = _waiting.get()
+        what = _waiting.get()
         try:
-            app.send_task(TASK, args=[str(operation_id)], retry=False)
+            if isinstance(what, Nudge):
+                app.send_task(what.task, countdown=what.after, retry=False)
+            else:
+                app.send_task(TASK, args=[str(what)], retry=False)
         except Exception as error:  # noqa: BLE001  whatever kept this one from leaving, the next must find this thread alive
             warn_rarely("wake_up_lost", error=str(error))
