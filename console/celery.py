@@ -59,7 +59,14 @@ app.conf.update(
     timezone="UTC",
 )
 app.autodiscover_tasks(
-    ["console.operations", "console.terminals", "console.recordings", "console.audit", "console.accounts"]
+    [
+        "console.operations",
+        "console.terminals",
+        "console.recordings",
+        "console.logs",
+        "console.audit",
+        "console.accounts",
+    ]
 )
 
 

@@ -198,6 +198,7 @@ INSTALLED_APPS = [
     "console.containers",
     "console.recordings",
     "console.terminals",
+    "console.logs",
     "console.overview",
 ]
 
@@ -261,6 +262,9 @@ CACHES = {
 
 #: Where the stream hub answers.
 HUB_SOCKET = Path(ENVIRONMENT.hub_socket) if ENVIRONMENT.hub_socket else DATA_DIR / "hub" / "hub.sock"
+
+#: Where the hub keeps logs.
+LOGS_DIR = DATA_DIR / "logs"
 
 REDIS_URL = ENVIRONMENT.redis_url or f"unix://{DATA_DIR / 'redis' / 'redis.sock'}"
 

@@ -13,6 +13,7 @@ urlpatterns = [
     path("volumes/", include("console.containers.volume_urls")),
     path("networks/", include("console.containers.network_urls")),
     path("terminals/", include("console.terminals.urls")),
+    path("logs/", include("console.logs.urls")),
     path("", include("console.operations.urls")),
     path("people/", include("console.people.urls")),
     path("people/teams/<uuid:team_id>/policy/", include("console.containers.policy_urls")),

@@ -16,6 +16,7 @@ from console.accounts.models import User
 from console.audit.models import AuditEvent, Outcome
 from console.containers.masking import MASK, looks_secret
 from console.containers.queries import address_of, port_links
+from console.containers.signals import Remembered, gone_asked
 from console.containers.specs import RESERVED_PREFIX, TEAM_LABEL, argv_text, quota_cpus
 from console.containers.states import exit_words, state_badge
 from console.gateway import (
@@ -549,6 +550,7 @@ class Gone:
     name: str
     operations: list[Operation]
     events: list[AuditEvent]
+    remembered: list[Remembered]
 
 
 def gone(user: User, *, host: Host, container_id: str) -> Gone | None:
@@ -558,8 +560,12 @@ def gone(user: User, *, host: Host, container_id: str) -> Gone | None:
     """
     operations = operations_on(user, host_id=host.pk, container_id=container_id)
     events = audit_of(user, host_id=host.pk, container_id=container_id)
+    asked: list[tuple[Any, Any]] = gone_asked.send(sender=None, user=user, host_id=host.pk, container_id=container_id)
+    remembered = [answer for _receiver, answer in asked if answer is not None]
     # A refusal proves nothing: anybody may have asked for any id.
-    if not operations and all(event.outcome == Outcome.DENIED for event in events):
+    if not operations and not remembered and all(event.outcome == Outcome.DENIED for event in events):
         return None
     names = [operation.object_name for operation in operations] + [event.object_name for event in events]
-    return Gone(host, container_id, next((name for name in names if name), container_id[:12]), operations, events)
+    names += [left.name for left in remembered]
+    name = next((name for name in names if name), container_id[:12])
+    return Gone(host, container_id, name, operations, events, remembered)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NoReturn
 from uuid import UUID
 
+import structlog
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,8 +33,12 @@ from console.gateway import (
     ContainerState,
     EngineFailure,
     Health,
+    HubAway,
+    HubRefused,
     Invalid,
     NotFound,
+    hub_client,
+    hub_messages,
 )
 from console.hosts.models import storage_words
 from console.lib.decoding import Malformed
@@ -44,6 +49,8 @@ from console.policies.quotas import free_container
 from console.policies.refusals import Denied
 from console.policies.rules import NOT_LIMITED, Bounds, harden, limits_nothing
 
+logger = structlog.get_logger(__name__)
+
 #: How long a fresh container without a health check must go on running, seconds.
 _SETTLE = 1.0
 _LAST_LINES = 20
@@ -51,6 +58,8 @@ _POLL = 0.25
 #: A health check that never decides: the longest wait, seconds.
 _LONGEST_HEALTH_WAIT = 1800
 _LONGEST_REMOVAL = 60
+#: A removal waits for the last lines of a kept log, seconds.
+_LONGEST_LAST_LINES = 2.0
 #: What keeps a container from ever being healthy, when somebody asks for it while a create waits.
 _ENDING = ("container.stop", "container.kill", "container.restart", "container.pause", "container.remove")
 
@@ -164,6 +173,7 @@ async def remove(context: OperationContext) -> None:
     try:
         detail = await context.engine.inspect_container(context.object_id)
         context.result(name=detail.container.name, image=detail.container.image)
+        await _finish_log(context)
         await context.engine.remove_container(context.object_id, force=force, volumes=volumes)
     except NotFound:
         context.output(_("It was gone already."))
@@ -202,6 +212,19 @@ def _failed(context: OperationContext, denied: Denied) -> Failure:
     for denial in denied.denials[1:]:
         context.output(denial.message)
     return Failure(first.code, first.message, next_step=first.next_step)
+
+
+async def _finish_log(context: OperationContext) -> None:
+    """Give the hub a moment to take over the last lines, if it keeps them: the engine's own go with the container."""
+    order = hub_messages.FinishLog(host=str(context.host_id), container=context.object_id, patience=_LONGEST_LAST_LINES)
+    try:
+        async with asyncio.timeout(_LONGEST_LAST_LINES + 1):
+            answer = await hub_client().ask(order)
+    except (HubAway, HubRefused, TimeoutError) as error:
+        logger.warning("last_lines_not_kept", container_id=context.object_id, error=str(error))
+    else:
+        if not answer["finished"]:
+            logger.warning("last_lines_not_kept", container_id=context.object_id, error="not in time")
 
 
 async def _state(context: OperationContext) -> ContainerState | None:

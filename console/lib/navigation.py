@@ -51,6 +51,7 @@ ENTRIES = (
     ),
     Entry(name="volume-list", label=_("Volumes"), icon="hard-drive", by_host=True, audience=Audience.INVOLVED),
     Entry(name="network-list", label=_("Networks"), icon="network", by_host=True, audience=Audience.INVOLVED),
+    Entry(name="kept-log-list", label=_("Kept logs"), icon="file-clock", by_host=True, audience=Audience.INVOLVED),
     Entry(name="host-list", label=_("Hosts"), icon="server", audience=Audience.OVERSEERS),
     Entry(
         name="activity",

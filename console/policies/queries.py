@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Exists, OuterRef, Sum
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Team
@@ -55,6 +55,24 @@ def terms_of(team_id: UUID | None) -> ShellTerms:
         record_input=rules.record_input,
         recording_days=rules.recording_days,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogTerms:
+    """How logs of a team's containers are kept, as of now."""
+
+    #: After the container is gone; 0 keeps none.
+    days: int
+    #: Of one container, at most.
+    size_bytes: int
+
+
+def log_terms() -> dict[UUID, LogTerms]:
+    """Return how the logs of each team's containers are kept; teams without a policy are not named, and keep none."""
+    newer = PolicyVersion.objects.filter(team_id=OuterRef("team_id"), number__gt=OuterRef("number"))
+    newest = PolicyVersion.objects.filter(~Exists(newer)).order_by()
+    rules = {version.team_id: version.rules for version in newest}
+    return {team_id: LogTerms(days=found.log_days, size_bytes=found.log_kept_bytes) for team_id, found in rules.items()}
 
 
 def without_shells(team_ids: Collection[UUID]) -> set[UUID]:

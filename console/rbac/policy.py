@@ -76,6 +76,8 @@ OBJECT_ACTIONS: Final[Mapping[str, Level]] = {
     "recording.view": Level.NONE,
     "recording.download": Level.NONE,
     "recording.verify": Level.NONE,
+    #: A log that outlived its container, or will.
+    "log.view": Level.LOGS,
     "operation.view": Level.VIEW,
     "operation.cancel": Level.OPERATE,
     "operation.retry": Level.OPERATE,

@@ -12,6 +12,7 @@ const MODULES = {
   "container-form": () => import("./container-form.js"),
   "container-list": () => import("./container-list.js"),
   moments: () => import("./moments.js"),
+  "kept-log": () => import("./kept-log.js"),
   "json-tree": () => import("./json-tree.js"),
   "security-key": () => import("./security-key.js"),
 };

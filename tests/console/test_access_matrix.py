@@ -202,6 +202,11 @@ EXPECT: Final[Mapping[str, Row]] = {
         form={"minutes": "20"}),
     "shell-deny POST":              row(LOGIN, HIDE,  HIDE,  DENY,  OK,    DENY,  OK,    LOGIN),
     "shell-withdraw POST":          row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
+    # Kept logs
+    "kept-log-list GET":            row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "kept-log GET":                 row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "kept-log-download GET":        row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "kept-log-of GET":              row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     # Operations
     "activity GET":                 row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
     "operation-indicator GET":      row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),

@@ -37,6 +37,7 @@ from console.hosts.models import Host, HostState
 from console.inventory.models import ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume
 from console.inventory.services import observe_container, observe_images, observe_networks, observe_volumes
 from console.lib.origin import Origin
+from console.logs.models import KeptLog
 from console.operations.models import OperationState
 from console.people.invitation_services import invite
 from console.policies.rules import Rules
@@ -271,6 +272,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
             "person_id": str(person.pk),
             "session_id": str(session_id),
             "token_id": str(token.token.pk),
+            "log_id": str(_make_log(container, team).pk),
             "invitation_id": str(invited.invitation.pk),
             "invitation_token": joined.token,
             **more,
@@ -315,6 +317,22 @@ def _make_terminal(
     terminal = open_terminal(holder, container)
     TerminalShare.objects.create(session=terminal, person=guest, by=holder)
     return terminal, ShellApproval.objects.create(team=team, reason="repair", minutes=30, **where)
+
+
+def _make_log(container: ObservedContainer, team: Team | None) -> KeptLog:
+    """A kept log without lines."""
+    return KeptLog.objects.create(
+        host_id=container.host_id,
+        host_name=container.host.name,
+        container_id=container.container_id,
+        container_name=container.name,
+        image=container.image,
+        lineage=f"name {container.name}",
+        team=team,
+        team_name=team.name if team is not None else "",
+        created_at=container.created_at,
+        days=7,
+    )
 
 
 def _make_container(host: Host, name: str) -> ObservedContainer:
