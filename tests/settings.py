@@ -6,7 +6,12 @@ A module of settings, since pytest-django reads those before any conftest is loa
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+
+# The suite is dozens of Python processes: where nothing may be kept, each would compile the tests and the console anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 #: Each pytest process has keys, databases and sockets of its own.
 SUITE_DIR = tempfile.TemporaryDirectory(prefix="pilothouse-test-")
