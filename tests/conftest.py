@@ -40,14 +40,21 @@ def _quick_parts(settings: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The test database, without the triggers that keep audit rows: tests that commit must be able to empty it."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database, without the triggers that keep audit rows: tests that commit must be able to empty it.
+
+    What Django writes after migrations, types and rights that nobody here reads, is not written again after each of
+    those tests: it would take longer than most of them.
+    """
     from django.db import connection
 
     from console.audit import triggers
 
     with django_db_blocker.unblock():
         triggers.remove(connection)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.core.management.commands.flush.emit_post_migrate_signal", lambda *_, **_options: None)
+        yield
 
 
 @pytest.fixture

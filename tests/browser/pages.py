@@ -29,3 +29,12 @@ def choose(page: Page, item: str) -> None:
     """Choose from a container's menu of more actions."""
     page.locator("#container-menu").click()
     page.get_by_role("menuitem", name=item, exact=True).click()
+
+
+def create_and_start(page: Page) -> None:
+    """Send the form for a container, and return when its operation has succeeded.
+
+    "Running" says nothing here: it is the word for the operation's own state, too.
+    """
+    page.get_by_role("button", name="Create and start").click()
+    expect(page.get_by_role("main").locator(".operation")).to_have_attribute("data-operation-state", "succeeded")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import STARTER, Console
-from tests.browser.pages import choose, open_container, row_of, state_of
+from tests.browser.pages import choose, create_and_start, open_container, row_of, state_of
 
 
 def test_the_form_says_in_words_what_will_happen_and_then_it_does(
@@ -34,9 +34,8 @@ def test_the_form_says_in_words_what_will_happen_and_then_it_does(
     expect(summary).to_contain_text("journey-1")
     expect(summary).to_contain_text("64")
 
-    page.get_by_role("button", name="Create and start").click()
+    create_and_start(page)
 
-    expect(page.get_by_text("Running", exact=True).first).to_be_visible()
     open_container(page, "journey-1")
     expect(state_of(page)).to_have_text("Running")
     facts = console.engine.call("GET", "/containers/journey-1/json")

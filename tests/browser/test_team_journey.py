@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, STARTER, Console
-from tests.browser.pages import open_container, row_of, state_of
+from tests.browser.pages import create_and_start, open_container, row_of, state_of
 
 Open = Callable[..., Page]
 
@@ -105,8 +105,7 @@ def test_each_person_sees_and_does_what_is_theirs(
     expect(bob.get_by_role("alert")).to_contain_text("Choose a volume of the team instead of a path of the host.")
     expect(bob.get_by_label("Image", exact=True)).to_have_value(STARTER)
     bob.get_by_placeholder("data", exact=True).first.fill("data")
-    bob.get_by_role("button", name="Create and start").click()
-    expect(bob.get_by_text("Running", exact=True).first).to_be_visible()
+    create_and_start(bob)
     facts = console.engine.call("GET", "/containers/red-web/json")
     assert facts["HostConfig"]["CapDrop"] == ["ALL"]
     assert [mount["Name"] for mount in facts["Mounts"]] == ["red-data"]
@@ -122,8 +121,7 @@ def test_each_person_sees_and_does_what_is_theirs(
     assert answer is not None
     assert answer.status == 404
     fill_in(eve)
-    eve.get_by_role("button", name="Create and start").click()
-    expect(eve.get_by_text("Running", exact=True).first).to_be_visible()
+    create_and_start(eve)
     eve.goto("/containers/")
     expect(row_of(eve, "blue-web")).to_have_count(1)
     expect(row_of(eve, "red-web")).to_have_count(0)
