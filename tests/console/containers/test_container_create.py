@@ -44,12 +44,6 @@ Form = dict[str, Any]
 URL = "/containers/create/"
 
 
-@pytest.fixture(autouse=True)
-def _no_long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "_SETTLE", 0.05)
-    monkeypatch.setattr(handlers, "_POLL", 0.02)
-
-
 @pytest.fixture
 def form(host: Host) -> Form:
     """The least that a form says."""

@@ -558,7 +558,8 @@ def test_one_that_was_to_be_cancelled_when_its_worker_died_is_cancelled_by_the_n
 
 
 def test_fifty_workers_at_once_make_one_claim(committed: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    contenders, rounds = 50, 10
+    # SQLite lets one of them write and has the others look again and again: a round takes it a second.
+    contenders, rounds = 50, 10 if connection.vendor == "postgresql" else 3
     monkeypatch.setattr(models, "HOST_SHARE", rounds)
     operations = [committed() for _round in range(rounds)]
     barrier = threading.Barrier(contenders)
