@@ -319,6 +319,17 @@ class RawLog:
         self._socket.close()
 
 
+def _lines_in(blocks: bytes) -> int:
+    """Count the lines in blocks of a log: a byte of channel, four of length, the lines."""
+    count = at = 0
+    while at < len(blocks):
+        (size,) = struct.unpack_from(">I", blocks, at + 1)
+        at += 5
+        count += blocks.count(b"\n", at, at + size)
+        at += size
+    return count
+
+
 class WebLog:
     """A log through the console."""
 
@@ -343,7 +354,7 @@ class WebLog:
         while True:
             kind, data = self.socket.receive_frame(60)
             if kind == _BINARY:
-                count += data.count(b"\n")
+                count += _lines_in(data)
                 read += len(data)
                 if read - told >= _ACK_EVERY:
                     told = read

@@ -82,6 +82,7 @@ from runtime import (
 from runtime.hub import endpoints
 from runtime.hub import messages as hub_messages
 from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
+from runtime.hub.logs import moment_of
 from runtime.recordings import FaultKind as RecordingFault
 from runtime.recordings import LineReader, Place, chain_path, is_closed, read_events
 from runtime.recordings import Verdict as RecordingVerdict
@@ -165,6 +166,7 @@ __all__ = [
     "hub_messages",
     "is_archive_safe",
     "is_closed",
+    "moment_of",
     "open_engine",
     "read_events",
     "submit",

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import re2  # type: ignore[import-untyped]
+import re2
 
 from console.gateway import Channel, LogBlock, LogFiles, LogLine, LogPosition
 from console.logs.files import files_of

@@ -1,10 +1,8 @@
-"""The sockets of logs and statistics: authorise, open, pump, close. No SQL on the data path."""
+"""What the sockets of a container have in common, and the one of its statistics."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 
 from django.http import Http404
 from django.utils.translation import gettext as _
@@ -12,28 +10,17 @@ from django.utils.translation import gettext as _
 from console.accounts.models import User
 from console.audit.services import record_refusal
 from console.containers.access import access_container, still_allowed
-from console.gateway import (
-    BackendError,
-    Chunk,
-    ContainerEngine,
-    Window,
-    open_engine,
-)
+from console.gateway import BackendError, ContainerEngine, open_engine
 from console.inventory.models import ObservedContainer
 from console.lib.text import one_line
 from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, UNKNOWN, Refusal, StreamConsumer, in_database
 from console.operations.errors import explain
 from console.rbac.access import Refused
-from console.terminals import protocol
-from console.terminals.forms import LogsForm, TargetForm
+from console.terminals.forms import TargetForm
 from console.terminals.samples import sample_frame
 
-#: Whether containers have a TTY, by their full id.
-_ttys: dict[str, bool] = {}
-MOST_TTYS: Final = 10_000
 
-
-def _refuse_unknown(form: TargetForm) -> None:
+def refuse_unknown(form: TargetForm) -> None:
     """Refuse a first frame with a key that means nothing. Raises ``Refusal``."""
     for key in form.unknown():
         message = _("“%(key)s” is no field of this stream.") % {"key": one_line(key, limit=100)}
@@ -91,96 +78,6 @@ class ContainerStream(StreamConsumer):
         )
 
 
-class WindowedStream(ContainerStream):
-    """A stream of bytes that stops reading the engine while the browser has not rendered what was sent."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.window = Window()
-        self._room = asyncio.Event()
-        self._room.set()
-
-    async def send_counted(self, data: bytes) -> None:
-        """Send data, then wait until the window has room again."""
-        self.window.send(len(data))
-        await self.send_bytes(data)
-        if not self.window.room:
-            self._room.clear()
-            await self._room.wait()
-
-    def acknowledge(self, total: int) -> None:
-        """Take the browser's running total. Raises ``Refusal`` for one that cannot be."""
-        try:
-            self.window.acknowledge(total)
-        except ValueError as error:
-            raise Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's.")) from error
-        if self.window.room:
-            self._room.set()
-
-    def parse(self, frame: dict[str, Any]) -> protocol.LogFrame:
-        """Return the typed frame. Raises ``Refusal``."""
-        try:
-            return protocol.parse_log(frame)
-        except protocol.BadFrame as error:
-            raise Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's.")) from error
-
-
-class LogsConsumer(WindowedStream):
-    """A container's log: frames of one channel's byte and the bytes as they came."""
-
-    _chunks: AsyncIterator[Chunk] | None = None
-
-    async def open(self, first: dict[str, Any]) -> None:
-        """Authorise for the container that the first frame names, and ask the engine."""
-        if first.pop("type") != "open":
-            raise Refusal(BAD_FRAME, code="bad_frame", message=_("A log opens with what to read."))
-        form = LogsForm(first)
-        _refuse_unknown(form)
-        if not form.is_valid():
-            field, errors = next(iter(form.errors.items()))
-            raise Refusal(BAD_FRAME, code="bad_frame", message=f"{field}: {errors[0]}")
-        target = form.cleaned_data
-        await self.access(host_id=target["host"], container_id=target["container"], action="container.logs")
-        try:
-            tty = await self._has_tty(target["container"])
-        except BackendError as error:
-            raise self.failure(error) from error
-        self._chunks = self.engine.logs(target["container"], tty=tty, **form.arguments())
-        await self.send_control({"type": "opened", "tty": tty, "window": self.window.limit})
-
-    async def _has_tty(self, container_id: str) -> bool:
-        """Whether the log is one channel: settled when a container is made, so the engine is asked once."""
-        if container_id not in _ttys:
-            if len(_ttys) >= MOST_TTYS:
-                _ttys.clear()
-            _ttys[container_id] = (await self.engine.inspect_container(container_id)).tty
-        return _ttys[container_id]
-
-    async def pump(self) -> None:
-        """Send as fast as the browser takes it; no rest: the engine's socket buffer is small."""
-        if self._chunks is None:
-            return
-        try:
-            async for chunk in self._chunks:
-                await self.send_counted(bytes((chunk.channel,)) + chunk.data)
-        except BackendError as error:
-            raise self.failure(error) from error
-        await self.send_control({"type": "end"})
-
-    async def take_control(self, frame: dict[str, Any]) -> None:
-        """Acknowledge."""
-        match self.parse(frame):
-            case protocol.LogAck(bytes=total):
-                self.acknowledge(total)
-            case protocol.Ping(at=at):
-                await self.send_control(protocol.serialise(protocol.Pong(at=at)))
-
-    async def close(self) -> None:
-        """Let go of the engine's stream."""
-        if self._chunks is not None and hasattr(self._chunks, "aclose"):
-            await self._chunks.aclose()
-
-
 class StatsConsumer(ContainerStream):
     """A container's use of CPU, memory, network and disk, about once a second."""
 
@@ -188,7 +85,7 @@ class StatsConsumer(ContainerStream):
         """Authorise for the container that the first frame names."""
         kind = first.pop("type")
         form = TargetForm(first)
-        _refuse_unknown(form)
+        refuse_unknown(form)
         if kind != "open" or not form.is_valid():
             raise Refusal(BAD_FRAME, code="bad_frame", message=_("Statistics open with the container to watch."))
         await self.access(

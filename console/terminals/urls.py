@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 import console.lib.converters  # noqa: F401  registers full_id
-from console.terminals import approval_views, file_views, list_views, views
+from console.terminals import approval_views, file_views, list_views, log_views, views
 
 _ONE = "<uuid:terminal_id>/"
 _REQUEST = "approvals/<uuid:approval_id>/"
@@ -12,7 +12,8 @@ urlpatterns: list[URLPattern] = [
     path("", list_views.terminal_list, name="terminal-list"),
     path("waiting/", list_views.terminal_waiting, name="terminal-waiting"),
     path("tickets/", views.terminal_ticket, name="terminal-ticket"),
-    path("logs/download/", views.logs_download, name="logs-download"),
+    path("logs/download/", log_views.logs_download, name="logs-download"),
+    path("logs/search/", log_views.logs_search, name="logs-search"),
     path("files/place/", file_views.file_place, name="file-place"),
     path("files/about/", file_views.file_about, name="file-about"),
     path("files/download/", file_views.file_download, name="file-download"),

@@ -92,6 +92,16 @@ function levelOf(text) {
   return Object.keys(LEVELS).find((level) => LEVELS[level].test(start)) ?? null;
 }
 
+// A frame is whole blocks: a byte of channel, four of length, and the lines.
+function* blocksOf(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + view.getUint32(at + 1);
+    yield [bytes[at], bytes.subarray(at + 5, end)];
+    at = end;
+  }
+}
+
 class LogsView {
   constructor(params) {
     this.params = { tail: 500, since: 0, from: null, until: null, stdout: true, stderr: true, times: false, wrap: true, ...params };
@@ -413,7 +423,9 @@ class LogsView {
         follow: !this.isOver(),
       },
       onBytes: (bytes, rendered) => {
-        this.take(bytes[0], bytes.subarray(1));
+        for (const [channel, data] of blocksOf(bytes)) {
+          this.take(channel, data);
+        }
         rendered();
       },
       onControl: (frame) => this.onControl(frame),

@@ -169,6 +169,8 @@ EXPECT: Final[Mapping[str, Row]] = {
         form=_CONTAINER),
     "logs-download GET":            row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
         form=_CONTAINER),
+    "logs-search GET":              row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={**_CONTAINER, "q": "x"}),
     "file-place GET":               row(LOGIN, HIDE,  HIDE,  OK,    HIDE,  HIDE,  HIDE,  LOGIN,
         form={"session": "{terminal_id}"}, passes=True),
     "file-about GET":               row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN,

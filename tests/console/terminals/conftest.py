@@ -111,6 +111,18 @@ class Viewer:
                 frame: dict[str, Any] = json.loads(text)
                 return frame
 
+    async def blocks(self) -> list[tuple[int, bytes]]:
+        """Return the blocks of a log in the next frame, each with its channel; none in a frame of control."""
+        data = (await self.next()).get("bytes") or b""
+        found = []
+        at = 0
+        while at < len(data):
+            end = at + 5 + int.from_bytes(data[at + 1 : at + 5], "big")
+            assert end <= len(data), "a block was cut"
+            found.append((data[at], data[at + 5 : end]))
+            at = end
+        return found
+
     async def read_until(self, wanted: bytes, *, acknowledge: bool = True) -> bytes:
         """Collect data until ``wanted`` is in it."""
         data = b""
@@ -197,7 +209,7 @@ async def hub(engine: FakeEngine) -> AsyncIterator[Hub]:
 @pytest.fixture(autouse=True)
 def _one_engine(host: Host, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Consumers and views open the fake engine too."""
-    for module in ("consumers", "views", "file_views"):
+    for module in ("consumers", "file_views", "log_views"):
         monkeypatch.setattr(f"console.terminals.{module}.open_engine", lambda _endpoint: engine)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
 from console.accounts.models import ApiToken, Role, User
+from console.gateway import Channel, Chunk
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
@@ -160,3 +163,38 @@ async def test_a_token_reads_it_for_as_long_as_it_works(
     rest = b"".join([chunk async for chunk in parts])
     assert (b"rights ended" in rest) == revoked
     assert (b"three" in rest) == (not revoked)
+
+
+async def test_a_large_log_is_never_held_here(
+    alice: User,
+    run: Run,
+    browser: Callable[[User], AsyncClient],
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chunk = Chunk(Channel.STDOUT, b"x" * 65535 + b"\n")
+    given = 0
+    is_closed = False
+
+    async def gigabyte(*_arguments: object, **_options: object) -> AsyncIterator[Chunk]:
+        nonlocal given, is_closed
+        try:
+            for _ in range(16 * 1024):
+                given += 1
+                yield chunk
+        finally:
+            is_closed = True
+
+    container = await run("true")
+    monkeypatch.setattr(engine, "logs", gigabyte)
+    client = await in_database(lambda: browser(alice))
+    answer: Any = await client.get(URL, query(container))
+    parts = aiter(answer)
+    for taken in range(1, 1000):
+        assert len(await anext(parts)) == 65536
+        assert given <= taken + 1, "the engine is read ahead of the browser"
+    # A browser that goes lets go of the engine, without waiting for what nobody holds to be collected.
+    await sync_to_async(answer.close)()
+    async with asyncio.timeout(10):
+        while not is_closed:  # noqa: ASYNC110  the loop has no event for it
+            await asyncio.sleep(0)

@@ -30,11 +30,9 @@ async def lines_until(viewer: Viewer, last: bytes) -> list[tuple[int, bytes]]:
     partial = {1: b"", 2: b""}
     lines: list[tuple[int, bytes]] = []
     while not any(line.endswith(last) for _channel, line in lines):
-        data = (await viewer.next()).get("bytes")
-        if data is None:
-            continue
-        *whole, partial[data[0]] = (partial[data[0]] + data[1:]).split(b"\n")
-        lines += [(data[0], line) for line in whole]
+        for channel, data in await viewer.blocks():
+            *whole, partial[channel] = (partial[channel] + data).split(b"\n")
+            lines += [(channel, line) for line in whole]
         viewer.acknowledge()
     return lines
 
