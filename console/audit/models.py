@@ -110,6 +110,13 @@ class AuditEvent(models.Model):
         return "\n".join(map(str, parts)).lower()
 
     @property
+    def reason(self) -> str:
+        """Why an act was refused, or went wrong, as far as the row tells: in words, else by the code."""
+        if self.outcome not in (Outcome.DENIED, Outcome.FAILED):
+            return ""
+        return str(self.details.get("reason") or self.details.get("code") or "")
+
+    @property
     def detail_items(self) -> list[tuple[str, Any]]:
         """The details for a template, which would take a detail named "items" for the method."""
         return list(self.details.items())

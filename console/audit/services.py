@@ -96,6 +96,12 @@ def record(
     return event
 
 
+def _reason(refused: Refused | Unconfirmed) -> dict[str, str]:
+    """Return in words why somebody was refused, where that is more than that a role does not allow it."""
+    says_more = isinstance(refused, Refused) and refused.code != f"policy.{refused.action}"
+    return {"reason": str(refused)} if says_more else {}
+
+
 def record_refusal(
     refused: Refused | Unconfirmed, *, actor: User | None, origin: Origin | None = None
 ) -> AuditEvent | None:
@@ -113,5 +119,9 @@ def record_refusal(
         object_id=refused.object_id,
         object_name=refused.object_name,
         origin=origin,
-        details={"code": refused.code, **({"more": "only logged"} if lately == REFUSALS_A_MINUTE - 1 else {})},
+        details={
+            "code": refused.code,
+            **_reason(refused),
+            **({"more": "only logged"} if lately == REFUSALS_A_MINUTE - 1 else {}),
+        },
     )

@@ -21,6 +21,8 @@ from console.policies.rules import Bounds, allows_image, limits_nothing, own_net
 from console.rbac.policy import Level, allowed, rights_of
 
 _MOST_CHOICES = 300
+#: Patterns of images that the form names.
+_MOST_PATTERNS = 5
 #: Networks every engine has, and the one it takes when nobody says.
 _BUILT_IN = ("bridge", "host", "none", "podman")
 
@@ -73,6 +75,9 @@ class Choices:
     networks: list[tuple[str, str]]
     #: Why the disk of a container cannot be limited there, in words; "" when it can.
     disk_trouble: str = ""
+    #: What to know about images and ports there: of a team, what its policy and its quota say.
+    image_help: str = ""
+    ports_help: str = ""
 
 
 def choices(host: Host | None, *, team: Team | None = None) -> Choices:
@@ -121,7 +126,27 @@ def _choices_of_team(images: list[str], bounds: Bounds, *, host: Host) -> Choice
             ("none", _("none: no network at all")),
         ],
         _disk_trouble(host),
+        image_help=_image_help(bounds),
+        ports_help=_ports_help(bounds),
     )
+
+
+def _image_help(bounds: Bounds) -> str:
+    if not bounds.rules.images:
+        return _("The policy of the team %(team)s allows no image yet: an admin says which.") % {"team": bounds.team}
+    images = ", ".join(bounds.rules.images[:_MOST_PATTERNS]) + (
+        "…" if len(bounds.rules.images) > _MOST_PATTERNS else ""
+    )
+    return _("The policy of the team %(team)s allows: %(images)s.") % {"team": bounds.team, "images": images}
+
+
+def _ports_help(bounds: Bounds) -> str:
+    if not bounds.rules.ports or bounds.ports is None:
+        return _("The team %(team)s may publish no ports on this host.") % {"team": bounds.team}
+    message = _(
+        "The team %(team)s has the ports %(first)s to %(last)s here; without a host port one of them is chosen."
+    )
+    return message % {"team": bounds.team, "first": bounds.ports[0], "last": bounds.ports[1]}
 
 
 def _is_anonymous(volume: str) -> bool:

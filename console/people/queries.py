@@ -20,7 +20,7 @@ from console.accounts.models import ApiToken, Invitation, Membership, Role, Sour
 from console.inventory.models import ObservedContainer, ObservedNetwork, ObservedVolume
 from console.people.access import visible_invitations
 from console.people.invitation_services import is_open
-from console.policies.queries import HostQuota, quotas_of, rules_of
+from console.policies.queries import HostQuota, count_coming, quotas_of, rules_of, shares_of
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 from console.rbac.policy import allowed
 
@@ -60,6 +60,8 @@ class OwnedObject:
     host: str
     since: datetime
     given_by: str
+    #: What it holds of the team's quota, in words; "" for what counts in none.
+    share: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class TeamPage:
     may_create: bool
     owned: list[OwnedObject]
     owned_total: int
+    #: How many containers are being made, which count in the quota already.
+    coming: int
     #: How many of each kind, in words.
     owned_words: str
     #: Whether the reader is one of its people.
@@ -143,7 +147,8 @@ def team_page(user: User, team: Team) -> TeamPage:
         quotas=quotas_of(team),
         may_run_something=bool(rules_of(team.pk).images),
         may_create=allowed(user, "container.create", team_id=team.pk),
-        owned=_owned(team.ownerships.all()),
+        owned=_owned(team),
+        coming=count_coming(team),
         owned_total=sum(numbers.values()),
         owned_words=owned_words(numbers),
         is_own=any(membership.person_id == user.pk for membership in memberships),
@@ -167,7 +172,7 @@ def owned_words(numbers: Mapping[str, int]) -> str:
     return ", ".join(text for text, number in zip(words, (containers, volumes, networks), strict=True) if number)
 
 
-def _owned(ownerships: QuerySet[Ownership]) -> list[OwnedObject]:
+def _owned(team: Team) -> list[OwnedObject]:
     on_host = {"host_id": OuterRef("host_id")}
     containers = ObservedContainer.objects.filter(**on_host, container_id=OuterRef("object_id"))
     volumes = ObservedVolume.objects.filter(**on_host, name=OuterRef("object_id"))
@@ -180,8 +185,10 @@ def _owned(ownerships: QuerySet[Ownership]) -> list[OwnedObject]:
         output_field=CharField(),
     )
     order = Case(*(When(kind=kind, then=Value(number)) for number, kind in enumerate(OwnedKind)))
-    rows = ownerships.annotate(name=name, order=order).order_by("order", Coalesce("name", "object_id"), "pk")
+    rows = team.ownerships.annotate(name=name, order=order).order_by("order", Coalesce("name", "object_id"), "pk")
     values = rows.values_list("kind", "name", "object_id", "host_id", "host__name", "since", "given_by__username")
+    shown = list(values[:_MOST_OWNED])
+    shares = shares_of(team, container_ids=[row[2] for row in shown if row[0] == OwnedKind.CONTAINER])
     return [
         OwnedObject(
             kind=str(OwnedKind(kind).label),
@@ -190,6 +197,7 @@ def _owned(ownerships: QuerySet[Ownership]) -> list[OwnedObject]:
             host=host,
             since=since,
             given_by=given_by or "",
+            share=shares.get((host_id, object_id), "") if kind == OwnedKind.CONTAINER else "",
         )
-        for kind, name, object_id, host_id, host, since, given_by in values[:_MOST_OWNED]
+        for kind, name, object_id, host_id, host, since, given_by in shown
     ]

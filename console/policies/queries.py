@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from console.accounts.models import Team
 from console.gateway import ContainerSpec
@@ -124,6 +125,7 @@ class Usage:
     ports: int
 
 
+_MOST_PORTS_SHOWN: Final = 3
 #: What reservations add up to.
 _TAKEN: Final = {
     "containers": Count("pk"),
@@ -162,7 +164,7 @@ class Gauge:
     @property
     def taken(self) -> int | None:
         """How much would be taken; ``None`` when nothing bounds it."""
-        return None if self.limit is None else min(self.used + self.asked, self.limit)
+        return None if self.limit is None else self.used + self.asked
 
     @property
     def max(self) -> int:
@@ -206,6 +208,29 @@ def gauges(grant: HostGrant, *, usage: Usage, spec: ContainerSpec | None = None)
         # Few hosts limit disk; where nobody speaks of it, there is nothing to show.
         if name != "disk" or used or asked or limit is not None
     ]
+
+
+def shares_of(team: Team, *, container_ids: Collection[str]) -> dict[tuple[UUID, str], str]:
+    """Return in words what each of the containers holds of the team's quota, by host and id."""
+    held = team.reservations.filter(container_id__in=container_ids).prefetch_related("ports")
+    return {(share.host_id, share.container_id): _share_text(share) for share in held}
+
+
+def count_coming(team: Team) -> int:
+    """Return how many containers hold a share of the team's quota and are not made yet."""
+    return team.reservations.filter(container_id="").count()
+
+
+def _share_text(share: Reservation) -> str:
+    ports = sorted({port.port for port in share.ports.all()})
+    shown = ", ".join(str(port) for port in ports[:_MOST_PORTS_SHOWN]) + ("…" if len(ports) > _MOST_PORTS_SHOWN else "")
+    parts = [
+        _("%(count)s CPUs") % {"count": cpus_text(share.nano_cpus)} if share.nano_cpus else "",
+        _("%(size)s of memory") % {"size": size_text(share.memory_bytes)} if share.memory_bytes else "",
+        _("%(size)s of disk") % {"size": size_text(share.disk_bytes)} if share.disk_bytes else "",
+        ngettext("port %(ports)s", "ports %(ports)s", len(ports)) % {"ports": shown} if ports else "",
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def _cpus(nano_cpus: int) -> str:

@@ -194,13 +194,21 @@ def _percent(value: float, most: float) -> float:
 
 @register.simple_tag
 def meter(value: float | None, *, max: float = 100, label: Text, text: Text = "") -> SafeString:  # noqa: A002
-    """Show how much of a limit is used; amber from 75 %, red from 90 %."""
+    """Show how much of a limit is used; amber from 75 %, red beyond it. Without a value there are only words."""
     percent = _percent(value or 0, max)
-    level = "high" if percent >= 90 else "raised" if percent >= 75 else "normal"
     shown = text or f"{percent:.0f} %"
+    if value is None:
+        return format_html(
+            '<div class="meter"><div class="meter-head"><span class="meter-label">{}</span>'
+            '<span class="meter-text">{}</span></div></div>',
+            label,
+            shown,
+        )
+    level = "high" if value > max else "raised" if percent >= 75 else "normal"
+    # Who hears the page hears the words once: from the meter itself.
     return format_html(
-        '<div class="meter" data-level="{}"><div class="meter-head"><span class="meter-label">{}</span>'
-        '<span class="meter-text">{}</span></div><div class="meter-track" role="meter" aria-label="{}"'
+        '<div class="meter" data-level="{}"><div class="meter-head" aria-hidden="true"><span class="meter-label">{}'
+        '</span><span class="meter-text">{}</span></div><div class="meter-track" role="meter" aria-label="{}"'
         ' aria-valuemin="0" aria-valuemax="100" aria-valuenow="{}" aria-valuetext="{}">'
         '<span style="width:{}%"></span></div></div>',
         level,

@@ -11,10 +11,13 @@ import pytest
 from django.test import Client
 
 from console.accounts.models import User
-from console.audit.models import AuditEvent
-from console.audit.services import record
+from console.audit.models import AuditEvent, Outcome
+from console.audit.services import record, record_refusal
 from console.hosts.models import Host
 from console.lib.origin import Origin
+from console.policies.refusals import Denied
+from console.policies.rules import Denial
+from console.rbac.access import Refused
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[..., Client]
@@ -215,3 +218,15 @@ def test_hostile_names_are_text(alice: User, client_of: ClientOf) -> None:
     for markup in ("<img src=x", "<script>alert", "<b>items"):
         assert markup not in page
     assert "not a method" in page
+
+
+def test_a_row_says_why_somebody_was_refused(alice: User, bob: User, client_of: ClientOf) -> None:
+    denial = Denial("image", "The image evil:1 is not allowed for the team Red.", "Choose another.")
+    record_refusal(Denied("container.create", [denial]), actor=bob)
+    record_refusal(Refused("audit.view"), actor=bob)
+    record(actor=bob, action="container.start", outcome=Outcome.FAILED, details={"code": "port_taken"})
+    record(actor=bob, action="container.stop", outcome=Outcome.SUCCEEDED, details={"code": "all well"})
+    page = client_of(alice).get("/audit/").content.decode()
+    said = re.findall(r'<p class="audit-reason muted small"><bdi>(.*?)</bdi></p>', page)
+    assert said == ["port_taken", "policy.audit.view", "The image evil:1 is not allowed for the team Red."]
+    assert AuditEvent.objects.get(action="container.create").details["code"] == "policy.image"

@@ -380,10 +380,18 @@ def test_the_form_offers_what_the_team_may_use(
     assert 'value="red-data"' in page
     assert "The team&#x27;s own network" in page
     assert 'value="host"' not in page
+    assert "The policy of the team Red allows: starter:*, nginx." in page
+    assert "The team Red has the ports 8000 to 8009 here; without a host port one of them is chosen." in page
 
     set_policy(images=["nginx"])
     page = browser.get("/containers/create/choices/", {"host": str(host.pk), "team": str(red.pk)}).content.decode()
     assert "starter:latest" not in page
+    assert "The policy of the team Red allows: nginx." in page
+
+    set_policy(images=[], ports=False)
+    page = browser.get("/containers/create/choices/", {"host": str(host.pk), "team": str(red.pk)}).content.decode()
+    assert "The policy of the team Red allows no image yet" in page
+    assert "The team Red may publish no ports on this host." in page
 
 
 def test_an_admin_may_make_one_for_a_team_within_its_bounds(

@@ -129,11 +129,27 @@ def test_what_goes_on_is_counted_in_whole_seconds_for_the_browser_to_go_on_from(
     assert f'data-elapsed="{max(0, int(seconds))}"' in shown
 
 
-@pytest.mark.parametrize(("value", "level"), [(10, "normal"), (75, "raised"), (90, "high"), (250, "high")])
-def test_a_meter_warns_before_the_limit(value: int, level: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "level"), [(0, "normal"), (10, "normal"), (75, "raised"), (100, "raised"), (101, "high"), (250, "high")]
+)
+def test_a_meter_warns_before_the_limit_and_tells_what_is_beyond_from_what_is_full(value: int, level: str) -> None:
     shown = render("{% meter value=value label='Memory' %}", value=value)
     assert f'data-level="{level}"' in shown
     assert "width:250" not in shown
+
+
+def test_a_meter_says_its_words_once_to_who_hears_them() -> None:
+    shown = render("{% meter value=1 label='Memory' text='1 of 100' %}")
+    assert '<div class="meter-head" aria-hidden="true">' in shown
+    assert 'role="meter" aria-label="Memory"' in shown
+    assert 'aria-valuetext="1 of 100"' in shown
+
+
+def test_without_a_limit_there_is_no_meter() -> None:
+    shown = render("{% meter value=None label='Memory' text='1 of no limit' %}")
+    assert "1 of no limit" in shown
+    assert "aria-hidden" not in shown
+    assert 'role="meter"' not in shown
 
 
 def test_progress_without_an_end_only_moves() -> None:

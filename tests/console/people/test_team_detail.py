@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -11,7 +13,8 @@ from django.utils import timezone
 from console.accounts.models import Team, TeamRole, User
 from console.hosts.models import Host
 from console.inventory.services import apply_containers
-from console.policies.models import PolicyVersion
+from console.lib.amounts import MIB
+from console.policies.models import PolicyVersion, Reservation, ReservedPort
 from console.policies.rules import Rules, to_json
 from console.rbac.models import HostGrant, OwnedKind, Ownership
 from tests.console.inventory.conftest import container
@@ -40,6 +43,33 @@ def test_it_shows_its_people_its_hosts_and_what_it_owns(
     page = client_of(member).get(url(red)).content.decode()
     for words in ("bob", "Member", "harbour", "web-1", "alice", f"/containers/{host.pk}/{owned}/"):
         assert words in page
+
+
+def test_it_says_what_of_the_quota_each_container_holds(
+    owner: User, red: Team, blue: Team, host: Host, owned: str, client_of: Sign
+) -> None:
+    share = Reservation.objects.create(
+        team=red, host=host, container_id=owned, nano_cpus=5 * 10**8, memory_bytes=256 * MIB, disk_bytes=2048 * MIB
+    )
+    for port in (8004, 8001):
+        ReservedPort.objects.create(reservation=share, host=host, protocol="tcp", port=port)
+    for team in (red, red, blue):
+        Reservation.objects.create(team=team, host=host, operation_id=uuid4(), memory_bytes=7 * MIB)
+    page = client_of(owner).get(url(red)).content.decode()
+    assert "0.5 CPUs · 256 MB of memory · 2 GB of disk · ports 8001, 8004" in page
+    assert "2 more containers are being made and count in the quota already." in page
+
+
+@pytest.mark.parametrize(("taken", "level"), [(1, "normal"), (2, "raised"), (3, "high")])
+def test_a_full_quota_is_told_from_one_that_is_exceeded(
+    owner: User, red: Team, host: Host, owned: str, client_of: Sign, taken: int, level: str
+) -> None:
+    HostGrant.objects.update(containers=2)
+    for _number in range(taken):
+        Reservation.objects.create(team=red, host=host, operation_id=uuid4())
+    page = client_of(owner).get(url(red)).content.decode()
+    [gauge] = re.findall(r'data-level="(\w+)">.{0,200}?>Containers<', page)
+    assert (gauge, f"{taken} of 2" in page) == (level, True)
 
 
 def test_what_nobody_has_seen_of_late_is_named_by_its_id(member: User, red: Team, host: Host, client_of: Sign) -> None:
@@ -105,8 +135,10 @@ def test_more_of_everything_costs_no_more_queries(
     for number in range(30):
         join(User.objects.create(username=f"person{number}"), red, TeamRole.VIEWER)
         Ownership.objects.create(host=host, team=red, kind=OwnedKind.CONTAINER, object_id=f"{number:064x}")
+        share = Reservation.objects.create(team=red, host=host, container_id=f"{number:064x}")
+        ReservedPort.objects.create(reservation=share, host=host, protocol="tcp", port=8000 + number)
         Team.objects.create(name=f"team{number}")
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(18):
         assert client.get(url(red)).status_code == 200
     with django_assert_max_num_queries(8):
         assert client.get("/people/teams/").status_code == 200
