@@ -16,12 +16,13 @@ from console.accounts.models import Team
 from console.containers.requests import person
 from console.lib.htmx import is_fragment, redirect
 from console.lib.origin import origin_of
+from console.lib.problems import wants_json
 from console.people.answers import show_form
 from console.policies.queries import terms_of
 from console.terminals import approval_services as services
 from console.terminals.access import access_approval, access_shell_request
 from console.terminals.forms import ApproveForm, ShellRequestForm
-from console.terminals.list_views import answer
+from console.terminals.list_views import answer, mistakes
 from console.terminals.models import ShellApproval
 
 
@@ -56,6 +57,8 @@ def shell_ask(request: HttpRequest, host_id: UUID, container_id: str) -> HttpRes
             _("You have asked for a shell in %(name)s.") % {"name": container.name},
             next_step=_("Open the terminal once somebody has approved it."),
         )
+    if form.is_bound and wants_json(request):
+        return mistakes(request, form)
     return show_form(
         request,
         form,
@@ -80,6 +83,8 @@ def shell_approve(request: HttpRequest, approval_id: UUID) -> HttpResponse:
             return _decided(request)
         words = _("%(person)s may have a shell in %(name)s for %(minutes)s minutes.")
         return answer(request, words % {**_names(approval), "minutes": minutes})
+    if form.is_bound and wants_json(request):
+        return mistakes(request, form)
     context = {"form": form, "approval": approval}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     template = "terminals/_approve.html" if is_fragment(request) else "terminals/shell_approve.html"

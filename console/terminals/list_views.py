@@ -6,7 +6,8 @@ from http import HTTPStatus
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -16,7 +17,8 @@ from console.accounts.models import User
 from console.containers.requests import person
 from console.lib.htmx import Level, close_dialog, is_fragment, redirect, toast
 from console.lib.origin import origin_of
-from console.lib.problems import wants_json
+from console.lib.problems import Problem, unacceptable, wants_json
+from console.lib.problems import answer as answer_problem
 from console.lib.programs import json_page
 from console.people.answers import show_form
 from console.terminals import oversight_services as services
@@ -47,8 +49,18 @@ def answer(request: HttpRequest, text: str, *, level: Level = "success", next_st
     """Say how it went: in a corner of the page, which changes by itself; without scripts on the list."""
     if is_fragment(request):
         return close_dialog(toast(HttpResponse(status=HTTPStatus.NO_CONTENT), level, text, next_step=next_step))
+    if wants_json(request) and level == "success":
+        return JsonResponse({"message": text})
+    if wants_json(request):
+        problem = Problem(status=HTTPStatus.CONFLICT, code="not_done", title=text, message=text, next_step=next_step)
+        return answer_problem(request, problem)
     messages.add_message(request, messages.SUCCESS if level == "success" else messages.WARNING, f"{text} {next_step}")
     return redirect(request, reverse("terminal-list"))
+
+
+def mistakes(request: HttpRequest, form: Form) -> HttpResponse:
+    """Say what is wrong with ``form`` to a program, or to a terminal, which has no form to show."""
+    return unacceptable(request, " ".join(str(found[0]) for found in form.errors.values()))
 
 
 def _not_done(request: HttpRequest, problem: services.NotDone) -> HttpResponse:
@@ -85,6 +97,8 @@ def terminal_share(request: HttpRequest, terminal_id: UUID) -> HttpResponse:
             _("%(person)s may watch and type in %(name)s now.") if types else _("%(person)s may watch %(name)s now.")
         )
         return answer(request, words % {"person": somebody.get_short_name(), **_name(session)})
+    if form.is_bound and wants_json(request):
+        return mistakes(request, form)
     context = {
         "form": form,
         "session": session,
@@ -96,6 +110,13 @@ def terminal_share(request: HttpRequest, terminal_id: UUID) -> HttpResponse:
     template = "terminals/_share.html" if is_fragment(request) else "terminals/terminal_share.html"
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     return render(request, template, context, status=status)
+
+
+@require_GET
+def terminal_people(request: HttpRequest, terminal_id: UUID) -> HttpResponse:
+    """With whom one's terminal can be shared, and is: for the terminal itself."""
+    session = access_terminal(person(request), terminal_id, "terminal.share")
+    return JsonResponse(queries.people_of(session), safe=False)
 
 
 @require_POST
@@ -128,6 +149,8 @@ def terminal_hand_over(request: HttpRequest, terminal_id: UUID) -> HttpResponse:
         else:
             words = _("The terminal in %(name)s is that of %(person)s now.")
             return answer(request, words % {"person": somebody.get_short_name(), **_name(session)})
+    if form.is_bound and wants_json(request):
+        return mistakes(request, form)
     return show_form(
         request,
         form,
@@ -190,6 +213,8 @@ def terminal_message(request: HttpRequest, terminal_id: UUID) -> HttpResponse:
         except services.NotDone as problem:
             return _not_done(request, problem)
         return answer(request, _("Shown to everybody at the terminal in %(name)s.") % _name(session))
+    if form.is_bound and wants_json(request):
+        return mistakes(request, form)
     return show_form(
         request,
         form,

@@ -286,6 +286,22 @@ def candidates(session: TerminalSession) -> Candidates:
     return Candidates(watchers=watchers, typists=typists)
 
 
+def people_of(session: TerminalSession) -> list[dict[str, Any]]:
+    """Return with whom the session can be shared, and what those may do whom it is shared with already."""
+    people = candidates(session)
+    typists = {person.pk for person in people.typists}
+    shares = dict(session.shares.values_list("person_id", "types"))
+    return [
+        {
+            "id": person.pk,
+            "name": person.username,
+            "may_type": person.pk in typists,
+            "shared": "" if person.pk not in shares else "types" if shares[person.pk] else "watches",
+        }
+        for person in people.watchers
+    ]
+
+
 def _let_in(session: TerminalSession, *, team_id: UUID) -> set[UUID]:
     approvals = ShellApproval.objects.filter(
         team_id=team_id,

@@ -21,6 +21,7 @@ urlpatterns: list[URLPattern] = [
     path("files/upload/", file_views.file_upload, name="file-upload"),
     path(f"{_ONE}share/", list_views.terminal_share, name="terminal-share"),
     path(f"{_ONE}share/<uuid:person_id>/remove/", list_views.terminal_unshare, name="terminal-unshare"),
+    path(f"{_ONE}people/", list_views.terminal_people, name="terminal-people"),
     path(f"{_ONE}hand-over/", list_views.terminal_hand_over, name="terminal-hand-over"),
     path(f"{_ONE}end/", list_views.terminal_end, name="terminal-end"),
     path(f"{_ONE}lock/", list_views.terminal_lock, name="terminal-lock"),

@@ -450,10 +450,13 @@ export class TerminalView {
       return;
     }
     const [message, next] = words(frame);
-    this.end(message, next, { isElsewhere: frame.type === "dismissed" && frame.reason !== "removed" });
+    this.end(message, next, {
+      isElsewhere: frame.type === "dismissed" && frame.reason !== "removed",
+      needsApproval: frame.code === "approval_needed" || frame.reason === "approval_over",
+    });
   }
 
-  end(message, next, { commands = [], isElsewhere = false } = {}) {
+  end(message, next, { commands = [], isElsewhere = false, needsApproval = false } = {}) {
     this.setState("ended");
     this.latency.textContent = "";
     this.recorded.hidden = true;
@@ -468,6 +471,11 @@ export class TerminalView {
       actions.push(chooser(this.params, (changes) => this.reopen(changes)));
     } else if (this.params.container) {
       actions.push(button(gettext("Open again"), () => this.reopen(), { variant: "outline", name: "again" }));
+    }
+    if (needsApproval && this.params.container) {
+      const ask = button(gettext("Ask for a shell…"), () => {}, { name: "ask" });
+      ask.dataset.dialogUrl = `/terminals/approvals/ask/${this.params.host}/${this.params.container}/`;
+      actions.unshift(ask);
     }
     this.notice.replaceChildren(
       element(

@@ -13,6 +13,10 @@ const REASONS = {
   lost: () => gettext("The console’s streams ended unexpectedly, and this terminal with them."),
   hub: () => gettext("The console’s streams were restarted, and this terminal has ended."),
   revoked: () => gettext("This terminal has ended, because the right to it did."),
+  approval_over: (by) =>
+    by
+      ? interpolate(gettext("%s took the approval of this terminal back."), [by])
+      : gettext("This terminal has ended: the time it was approved for is over."),
 };
 
 const DISMISSALS = {

@@ -185,6 +185,7 @@ EXPECT: Final[Mapping[str, Row]] = {
     "terminal-share GET":           row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
     "terminal-share POST":          row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN,
         form={"person": "{person_id}", "role": "watch"}),
+    "terminal-people GET":          row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
     "terminal-unshare POST":        row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
     "terminal-hand-over GET":       row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN),
     "terminal-hand-over POST":      row(LOGIN, HIDE,  HIDE,  OK,    DENY,  DENY,  DENY,  LOGIN,

@@ -228,3 +228,19 @@ def test_where_an_approval_is_needed_a_guest_needs_one_to_type(
     ShellApproval.objects.create(person=mara, **approved)
     assert client_of(bob).post(url, {"person": str(mara.pk), "role": "type"}).status_code == 302
     assert place_of(fresh(mara), session).types
+
+
+def test_the_terminal_itself_asks_and_is_answered_in_json(
+    bob: User, mara: User, vera: User, session: TerminalSession, url: str, hub: Hub, client_of: ClientOf
+) -> None:
+    browser, program = client_of(bob), {"Accept": "application/json"}
+    people = f"/terminals/{session.pk}/people/"
+    assert browser.post(url, {"person": str(mara.pk), "role": "type"}, headers=program).status_code == 200
+    answer = browser.post(url, {"person": str(vera.pk), "role": "type"}, headers=program)
+    assert answer.status_code == 422
+    assert "could not open such a shell" in answer.json()["message"]
+    assert browser.get(people, headers=program).json() == [
+        {"id": str(mara.pk), "name": "mara", "may_type": True, "shared": "types"},
+        {"id": str(vera.pk), "name": "vera", "may_type": False, "shared": ""},
+    ]
+    assert client_of(mara).get(people).status_code == 403
