@@ -41,7 +41,7 @@ def terminal_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def terminal_waiting(request: HttpRequest) -> HttpResponse:
-    """How many requests for shells wait for the reader, for the top bar."""
+    """How many requests for shells wait for the reader, and where the reader is let in: for the top bar."""
     return render(request, "terminals/_waiting.html", {"waiting": queries.waiting_for(person(request))})
 
 

@@ -21,7 +21,14 @@ from console.policies.queries import terms_of
 from console.rbac.models import OwnedKind, owner_of_container, team_of
 from console.rbac.policy import Level, level_of_role, rights_of
 from console.terminals.access import Place, visible_approvals, visible_terminals
-from console.terminals.models import ApprovalState, ShellApproval, TerminalSession, TerminalShare, TerminalState
+from console.terminals.models import (
+    ApprovalState,
+    ShellApproval,
+    TerminalKind,
+    TerminalSession,
+    TerminalShare,
+    TerminalState,
+)
 from console.terminals.words import ending
 
 #: Rows of each part of the page; what is beyond is found by the search.
@@ -104,6 +111,8 @@ class Request:
     is_mine: bool
     may_decide: bool
     container_url: str
+    #: What the dock opens the shell with.
+    dock: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,15 +171,37 @@ def requests_of(user: User) -> list[Request]:
             is_mine=approval.person_id == user.pk,
             may_decide=approval.person_id != user.pk and rights.within(approval.team_id) >= Level.OWN,
             container_url=_url(approval.host_id, approval.container_id),
+            dock=json.dumps(
+                {
+                    "host": str(approval.host_id),
+                    "container": approval.container_id,
+                    "kind": TerminalKind.EXEC.value,
+                    "name": approval.container_name,
+                }
+            ),
         )
         for approval in found.defer("host__credentials", "host__info").order_by("asked_at")[:_MOST_REQUESTS]
     ]
     return sorted(requests, key=lambda request: request.approval.state != ApprovalState.ASKED)
 
 
-def waiting_for(user: User) -> int:
-    """Return how many requests for shells wait for ``user`` to decide."""
-    return sum(request.may_decide and request.approval.state == ApprovalState.ASKED for request in requests_of(user))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What the top bar says about requests for shells."""
+
+    #: Those that wait for the reader to decide.
+    to_decide: int
+    #: Those of the reader's own that were approved and are not over.
+    let_in: int
+
+
+def waiting_for(user: User) -> Waiting:
+    """Return what waits for ``user`` to decide, and where ``user`` is let in."""
+    requests = requests_of(user)
+    return Waiting(
+        to_decide=sum(request.may_decide and request.approval.state == ApprovalState.ASKED for request in requests),
+        let_in=sum(request.is_mine and request.approval.state == ApprovalState.APPROVED for request in requests),
+    )
 
 
 def _held() -> dict[str, Mapping[str, Any]] | None:

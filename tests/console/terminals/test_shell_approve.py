@@ -89,7 +89,10 @@ def test_somebody_else_lets_them_in_for_some_minutes(
     assert asked.until is not None
     assert timedelta(minutes=19) < asked.until - timezone.now() <= timedelta(minutes=20)
     assert may(bob, container)
-    assert ticket(client_of(bob), container).status_code == 200
+    browser = client_of(bob)
+    assert ticket(browser, container).status_code == 200
+    assert "You are let into a shell" in browser.get("/terminals/waiting/").content.decode()
+    assert 'data-dock-open="terminal"' in browser.get("/terminals/").content.decode()
     assert rows("shell.approve") == [(who, "succeeded", "web-1")]
     assert AuditEvent.objects.get(action="shell.approve").details["minutes"] == 20
 
