@@ -91,13 +91,12 @@ _BY_CLASS: Final[tuple[tuple[type[BackendError], HTTPStatus], ...]] = (
 
 
 def file_problem(error: BackendError, *, path: str, name: str, host: str) -> Problem:
-    """Return ``error`` in words, in the language that is active. What the container or engine said follows ours."""
+    """Return ``error`` in words, in the language that is active."""
     found = _BY_REASON.get(error.reason)
     if found is not None:
+        # What the container's own program said adds nothing to that, in another language.
         status, sentence, step = found
-        said = error.message.strip() if " " in error.message else ""
-        message = str(sentence) % {"path": path}
-        return _problem(status, error.reason, f"{message}\n{said}" if said else message, str(step))
+        return _problem(status, error.reason, str(sentence) % {"path": path}, str(step))
     reason = explain(error, name=name, host=host)
     status = next(status for kind, status in _BY_CLASS if isinstance(error, kind))
     return _problem(status, reason.code, reason.sentence, reason.next_step)

@@ -11,6 +11,7 @@ import { csrfToken, element } from "./elements.js";
 import { Appearance, loadFont, look, textSize } from "./terminal-appearance.js";
 import { Blocks, LineEditor, isAnswer, isMovement } from "./terminal-bytes.js";
 import { chooser } from "./terminal-chooser.js";
+import { filesMenu } from "./terminal-files.js";
 import { forget, remember } from "./terminal-memory.js";
 import { Notices } from "./terminal-notices.js";
 import { button, menuItem, opener } from "./terminal-parts.js";
@@ -163,8 +164,7 @@ export class TerminalView {
       this.recorded,
       this.people.button,
       this.people.panel,
-      // Where files go in and out of the container; filled by whoever knows how.
-      element("span", { class: "terminal-slot", "data-slot": "files" }),
+      element("span", { class: "terminal-slot", "data-slot": "files" }, ...(this.params.container ? filesMenu(this) : [])),
       mayChoose ? button(gettext("Run another…"), choose, { name: "choose", foldable: true }) : null,
       button(gettext("Search"), search, { name: "search", foldable: true }),
       this.appearance.button,
