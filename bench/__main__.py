@@ -1,20 +1,31 @@
-"""`./pilothouse bench [NAME …]`: speed and memory against the budgets; all of them by default."""
+"""`./pilothouse bench [NAME …]`: speed and memory against the budgets; all of them by default, but the soak."""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 
 MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "sessions", "logs")
+#: Takes as long as it is told to.
+SOAK = "soak"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named measurements one after the other; the exit code is 1 when one exceeds a budget."""
-    unknown = sorted(set(names) - set(MEASUREMENTS))
+    parser = argparse.ArgumentParser(prog="./pilothouse bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*MEASUREMENTS, SOAK)))
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long the soak takes (default: 60)")
+    options = parser.parse_args(arguments)
+    unknown = sorted(set(options.names) - {*MEASUREMENTS, SOAK})
     if unknown:
-        print(f"There is no measurement called {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}.", file=sys.stderr)
+        known = ", ".join((*MEASUREMENTS, SOAK))
+        print(f"There is no measurement called {unknown[0]!r}; there are {known}.", file=sys.stderr)
         return 2
-    codes: list[int] = [importlib.import_module(f"bench.{name}").main() for name in names or MEASUREMENTS]
+    codes: list[int] = []
+    for name in options.names or MEASUREMENTS:
+        module = importlib.import_module(f"bench.{name}")
+        codes.append(module.main(minutes=options.minutes) if name == SOAK else module.main())
     return max(codes)
 
 

@@ -294,6 +294,17 @@ class Flood:
             self._process.kill()
 
 
+def read_frame(socket: Socket, timeout: float) -> tuple[dict[str, Any] | None, bytes]:
+    """Return the next control frame, or output. Raises ``StreamEnded``; ``RuntimeError`` for an error of the server."""
+    kind, data = socket.receive_frame(timeout)
+    if kind == _BINARY:
+        return None, data
+    frame: dict[str, Any] = json.loads(data)
+    if frame["type"] == "error":
+        raise RuntimeError(f"the terminal was refused: {frame}")
+    return frame, b""
+
+
 class RawLog:
     """A log straight from the engine's socket."""
 

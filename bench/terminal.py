@@ -292,7 +292,7 @@ def _left_behind(site: Site) -> list[Figure]:
     wait_for_page(site.browser, site.host_id, container_id)
     shared = Site(site.running, site.browser, site.host_id, container_id)
     command = ["sh", "-c", "sleep 55555 & echo ready; wait"]
-    base = _processes(shared)
+    base = processes_of(shared)
     terminals = [shared.web(command) for _tab in range(_TABS)]
     for terminal in terminals:
         read_until(terminal, b"ready")
@@ -301,7 +301,7 @@ def _left_behind(site: Site) -> list[Figure]:
     terminals = [shared.web(command) for _tab in range(_TABS)]
     for terminal in terminals:
         read_until(terminal, b"ready")
-    os.kill(_web_process(site.running), signal.SIGKILL)
+    os.kill(web_process(site.running), signal.SIGKILL)
     killed = _wait_for_none(shared, base, limit=60)
     for terminal in terminals:
         terminal.close()
@@ -311,7 +311,8 @@ def _left_behind(site: Site) -> list[Figure]:
     ]
 
 
-def _processes(site: Site) -> int:
+def processes_of(site: Site) -> int:
+    """How many processes the container has."""
     answer = raw_request(site.path, "GET", f"/containers/{site.container_id}/top")
     return len(json.loads(answer.body)["Processes"])
 
@@ -321,11 +322,12 @@ def _wait_for_none(site: Site, base: int, *, limit: float) -> int:
     left = 1
     while left > 0 and time.monotonic() < end:
         time.sleep(0.5)
-        left = _processes(site) - base
+        left = processes_of(site) - base
     return max(0, left)
 
 
-def _web_process(running: Console) -> int:
+def web_process(running: Console) -> int:
+    """The web process's id."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

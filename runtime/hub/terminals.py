@@ -106,7 +106,8 @@ class HeldTerminal:
         self._tasks: list[asyncio.Task[None]] = []
         self._small_tasks: set[asyncio.Task[None]] = set()
         self._ending: asyncio.Task[None] | None = None
-        self._touched_at = time.monotonic()
+        #: By the clock that nobody sets: a machine that slept, or whose time was put right, ends nothing.
+        self._begun_at = self._touched_at = time.monotonic()
         self._is_warned = False
         self._typing_told_at = 0.0
         #: What the last who typed had rendered when they went, and until when the ring waits for them with the rest.
@@ -520,7 +521,7 @@ class HeldTerminal:
         idle = now - self._touched_at
         if self._alone_until is not None and now >= self._alone_until:
             self.end(Ended(reason="abandoned"))
-        elif limits.age and time.time() - self.opened_at >= limits.age:
+        elif limits.age and now - self._begun_at >= limits.age:
             self.end(Ended(reason="age"))
         elif limits.idle and idle >= limits.idle:
             self.end(Ended(reason="idle"))

@@ -26,7 +26,7 @@ from django.utils import timezone
 from websockets.asyncio.client import ClientConnection
 
 from console.accounts.models import User
-from console.gateway import ContainerEngine, ContainerSpec, ask_hub, call, hub_messages
+from console.gateway import ContainerEngine, ContainerSpec, NotFound, ask_hub, call, hub_messages
 from console.hosts.models import Host, HostState
 from console.inventory.models import ObservedContainer
 from console.inventory.services import observe_container
@@ -269,7 +269,8 @@ def start(
 
     yield run
     for container_id in made:
-        call(host.endpoint, _removal(container_id))
+        with contextlib.suppress(NotFound):  # a test removed it
+            call(host.endpoint, _removal(container_id))
 
 
 @pytest.fixture
@@ -360,6 +361,18 @@ async def test_the_main_process_without_a_tty_has_two_channels(start: Callable[.
     await shell.type(b"one\n")
     while not (b"\x01\0\0\0\x08out one\n" in shell.output and b"\x02\0\0\0\x08err one\n" in shell.output):
         await shell.read()
+
+
+async def test_a_container_that_is_removed_while_somebody_types_ends_its_terminal(start: Callable[..., Place]) -> None:
+    place = await sync_to_async(start)("sleep", "100000")
+    shell = await place.terminal("sh", "-c", "stty raw -echo; printf ready; exec cat")
+    await shell.until(b"ready")
+    await shell.type(b"still here")
+    await shell.until(b"still here")
+    await sync_to_async(call)(place.container.host.endpoint, _removal(place.container.container_id))
+    async with asyncio.timeout(10):
+        assert await shell.ending() in (1000, 1011)
+    assert any(frame["type"] in ("exit", "error") for frame in shell.frames)
 
 
 async def test_a_closed_terminal_leaves_nothing(place: Place) -> None:

@@ -228,7 +228,7 @@ async def test_it_ends_by_itself(site: Site, limits: Limits, reason: str) -> Non
     if reason == "abandoned":
         alice.stream.send(Leave(how="closed"))
         await eventually(lambda: site.held._alone_until is not None)
-    site.held.opened_at -= 2
+    site.held._begun_at -= 2
     site.held._touched_at -= 2
     site.held._alone_until = site.held._alone_until and site.held._alone_until - 2
     await eventually(lambda: site.held.ended is not None)
