@@ -14,6 +14,7 @@ urlpatterns = [
     path("networks/", include("console.containers.network_urls")),
     path("terminals/", include("console.terminals.urls")),
     path("logs/", include("console.logs.urls")),
+    path("recordings/", include("console.recordings.urls")),
     path("", include("console.operations.urls")),
     path("people/", include("console.people.urls")),
     path("people/teams/<uuid:team_id>/policy/", include("console.containers.policy_urls")),

@@ -61,6 +61,9 @@ ENTRIES = (
         by_host=True,
         audience=Audience.INVOLVED,
     ),
+    Entry(
+        name="recording-list", label=_("Recordings"), icon="square-play", below_line=True, audience=Audience.INVOLVED
+    ),
     Entry(name="people-list", label=_("People & teams"), icon="users", below_line=True, audience=Audience.OVERSEERS),
     Entry(name="team-list", label=_("Teams"), icon="users", below_line=True, audience=Audience.TEAMMATES),
     Entry(name="audit-list", label=_("Audit"), icon="scroll-text", below_line=True, audience=Audience.OVERSEERS),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import Team, User
 from console.hosts.models import Host
+from console.lib.templatetags.components import time_words
 from console.rbac.policy import Level, rights_of
 
 
@@ -112,9 +112,9 @@ class Recording(models.Model):
         return self.state in KEPT
 
     @property
-    def duration(self) -> timedelta:
-        """How long it is, to the second."""
-        return timedelta(seconds=int(self.seconds))
+    def length(self) -> str:
+        """How long it is, in words."""
+        return time_words(int(self.seconds))
 
 
 class RecordingText(models.Model):

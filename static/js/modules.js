@@ -6,6 +6,7 @@ const MODULES = {
   terminal: () => import("./terminal.js"),
   logs: () => import("./logs.js"),
   stats: () => import("./stats.js"),
+  replay: () => import("./replay.js"),
   operation: () => import("./operation.js"),
   operations: () => import("./operations.js"),
   facets: () => import("./facets.js"),

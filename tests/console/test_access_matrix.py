@@ -127,6 +127,14 @@ EXPECT: Final[Mapping[str, Row]] = {
     "container-assign GET":         row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),
     "container-assign POST":        row(LOGIN, HIDE,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN,
         form={"team": ""}),
+    # Recordings of somebody else: who owns the team watches them, and who oversees everything
+    "recording-list GET":           row(LOGIN, OK,    OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "recording-detail GET":         row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    OK,    OK,    LOGIN),
+    "recording-content GET":        row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    OK,    OK,    LOGIN),
+    "recording-search GET":         row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    OK,    OK,    LOGIN,
+        form={"q": "hello"}),
+    "recording-download POST":      row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    OK,    OK,    LOGIN),
+    "recording-verify POST":        row(LOGIN, HIDE,  HIDE,  HIDE,  OK,    OK,    OK,    LOGIN),
     # Images
     "image-list GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  OK,    OK,    LOGIN),
     "image-pull GET":               row(LOGIN, DENY,  DENY,  DENY,  DENY,  DENY,  OK,    LOGIN),

@@ -43,6 +43,7 @@ from console.people.invitation_services import invite
 from console.policies.rules import Rules
 from console.policies.services import save_policy
 from console.rbac.models import HostGrant
+from console.recordings.models import Recording, RecordingState
 from console.terminals.models import ShellApproval, TerminalSession, TerminalShare
 from runtime.testing import FakeEngine
 from tests.console.terminals.oversight import open_terminal
@@ -253,6 +254,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
         volume_name, network_id = _make_belongings(host, whose, team=team, admin=admin)
         holder = world.people["member" if whose == "red" else "bystander"]
         terminal, approval = _make_terminal(container, holder, guest=person, team=team or teams["green"])
+        recording = _make_recording(host, container, team=team, person=world.people["bystander"])
         world.things[whose] = {
             "host_id": str(host.pk),
             "host_name": host.name,
@@ -268,6 +270,7 @@ def _fill_host(world: World, host: Host, teams: Mapping[str, Team], **more: str)
             "connection_id": str(connection.pk),
             "mapping_id": str(mapping.pk),
             "operation_id": str(operation.pk),
+            "recording_id": str(recording.pk),
             "ended_operation_id": str(ended.pk),
             "person_id": str(person.pk),
             "session_id": str(session_id),
@@ -333,6 +336,28 @@ def _make_log(container: ObservedContainer, team: Team | None) -> KeptLog:
         created_at=container.created_at,
         days=7,
     )
+
+
+def _make_recording(host: Host, container: ObservedContainer, *, team: Team | None, person: User) -> Recording:
+    """Make a recording of somebody who is asked for nothing, with a file that is not whole."""
+    recording = Recording.objects.create(
+        session_id=uuid.uuid4(),
+        person=person,
+        person_name=person.username,
+        team=team,
+        team_name=team.name if team else "",
+        host=host,
+        host_name=host.name,
+        container_id=container.container_id,
+        container_name=container.name,
+        path=f"{container.container_id}.cast",
+        state=RecordingState.INCOMPLETE,
+        started_at=timezone.now(),
+        keep_days=30,
+    )
+    recording.file.parent.mkdir(exist_ok=True)
+    recording.file.write_text('{"version": 2, "width": 80, "height": 24}\n[0.1, "o", "hello"]\n')
+    return recording
 
 
 def _make_container(host: Host, name: str) -> ObservedContainer:
