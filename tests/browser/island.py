@@ -26,6 +26,11 @@ PR_SET_PDEATHSIG: Final = 1
 SIOCSIFFLAGS: Final = 0x8914
 IFF_UP: Final = 1
 
+#: Two pages of the browser's own, behind the address bar that nobody sees. It loads them for every window, which takes
+#: longer than a page of ours.
+_UNSEEN: Final = "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup"
+_FEATURES_OFF: Final = "--disable-features="
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -94,7 +99,9 @@ def main() -> None:
             asyncio.run(_serve(listener, port=port))
             os._exit(0)
     listener.close()
-    os.execvp(sys.argv[2], sys.argv[2:])
+    # The last list of features counts: ours must be part of Playwright's.
+    words = [f"{word},{_UNSEEN}" if word.startswith(_FEATURES_OFF) else word for word in sys.argv[2:]]
+    os.execvp(words[0], words)
 
 
 if __name__ == "__main__":
