@@ -125,6 +125,10 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
+    def said(self, words: str) -> int:
+        """How often it has printed these words."""
+        return self.log.read_text(errors="replace").count(words)
+
     @property
     def is_alive(self) -> bool:
         """Whether it still runs."""

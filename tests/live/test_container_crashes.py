@@ -21,7 +21,7 @@ from console.operations.services import cancel_operation
 from tests.engines import PrivateEngine, busybox_image_tar, private_dockerd, short_directory
 from tests.live.crash import Redis, hand_over, private_redis, run_scheduler, run_worker, wait_until, wait_until_ended
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crash")]
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("container-crashes")]
 IMAGE = "crash-box:latest"
 
 

@@ -22,7 +22,7 @@ from console.operations.models import Operation, OperationState
 from tests.engines import Registry, private_dockerd, private_registry, short_directory, throttled
 from tests.live.crash import Redis, hand_over, private_redis, run_worker, wait_until, wait_until_ended
 
-pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("crash")]
+pytestmark = [pytest.mark.live, pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("image-crashes")]
 
 
 def _layer(name: str, *, size: int) -> bytes:
