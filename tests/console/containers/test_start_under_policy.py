@@ -11,7 +11,13 @@ from django.test import Client
 
 from console.accounts.models import Team, User
 from console.audit.models import AuditEvent
-from console.containers.services import assign_container, create_container, start_container
+from console.containers.services import (
+    assign_container,
+    create_container,
+    restart_container,
+    start_container,
+    unpause_container,
+)
 from console.gateway import ContainerSpec, VolumeMount
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
@@ -75,7 +81,6 @@ def make(
         ),
     ],
 )
-@pytest.mark.parametrize("verb", ["start", "restart"])
 def test_what_the_policy_denies_now_is_not_started_and_the_refusal_names_field_and_rule(
     browser: Client,
     make: Make,
@@ -85,11 +90,10 @@ def test_what_the_policy_denies_now_is_not_started_and_the_refusal_names_field_a
     made: dict[str, Any],
     code: str,
     words: str,
-    verb: str,
 ) -> None:
     container = make(**made)
     set_policy(**rules)
-    answer = browser.post(url_of(container, f"{verb}/"), headers=JSON)
+    answer = browser.post(url_of(container, "start/"), headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == (403, code)
     assert "The policy of the team Red does not allow red-web any more" in answer.json()["message"]
     assert words in answer.json()["message"]
@@ -97,7 +101,7 @@ def test_what_the_policy_denies_now_is_not_started_and_the_refusal_names_field_a
     assert changes(engine) == []
     assert not Operation.objects.exclude(kind="container.create").exists()
     row = AuditEvent.objects.get(outcome="denied")
-    assert (row.action, row.actor_name, row.object_name) == (f"container.{verb}", "bob", "red-web")
+    assert (row.action, row.actor_name, row.object_name) == ("container.start", "bob", "red-web")
 
 
 def test_a_paused_one_is_not_resumed(
@@ -150,11 +154,17 @@ def test_an_admin_starts_it_anyway(
     assert changes(engine) == ["restart_container"]
 
 
+@pytest.mark.parametrize("service", [start_container, restart_container, unpause_container])
 def test_the_worker_decides_by_the_policy_of_then(
-    browser: Client, bob_in_red: User, make: Make, set_policy: SetPolicy, engine: FakeEngine, run_operations: Run
+    bob_in_red: User,
+    make: Make,
+    set_policy: SetPolicy,
+    engine: FakeEngine,
+    run_operations: Run,
+    service: Callable[..., Operation],
 ) -> None:
     container = make()
-    operation = start_container(actor=bob_in_red, container=container)
+    operation = service(actor=bob_in_red, container=container)
     set_policy(memory_bytes=256 * MIB, images=["nginx"])
     run_operations()
     operation.refresh_from_db()
@@ -163,7 +173,7 @@ def test_the_worker_decides_by_the_policy_of_then(
     assert "has at most: 256 MB" in operation.output
     assert operation.next_step.startswith("Ask an admin to start it")
     assert changes(engine) == []
-    assert AuditEvent.objects.filter(action="container.start", outcome="denied", actor_name="bob").count() == 1
+    assert AuditEvent.objects.filter(action=operation.kind, outcome="denied", actor_name="bob").count() == 1
     # Asked for again it meets the same.
     again = retry_operation(actor=bob_in_red, operation=operation)
     run_operations()
