@@ -386,11 +386,14 @@ class StreamConsumer:
         loop = asyncio.get_running_loop()
         answered = loop.time()
         while True:
+            # Not wait_for, which returns what arrives as it is cancelled, and this would then never end.
             with suppress(TimeoutError):
-                await asyncio.wait_for(recheck.wait(), self.lease_interval)
+                async with asyncio.timeout(self.lease_interval):
+                    await recheck.wait()
             recheck.clear()
             try:
-                allowed = await asyncio.wait_for(in_database(self._is_allowed), self.lease_patience)
+                async with asyncio.timeout(self.lease_patience):
+                    allowed = await in_database(self._is_allowed)
             except (DatabaseError, TimeoutError) as error:
                 # Fail closed, but not at the first hiccup.
                 logger.warning("lease not answered", error=str(error))

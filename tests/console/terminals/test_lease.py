@@ -111,6 +111,32 @@ async def test_it_stays_open_when_the_inventory_forgets_the_container(stream: Vi
     assert not stream.task.done()
 
 
+@pytest.mark.parametrize("steps", range(6))
+async def test_a_look_that_ends_as_the_browser_goes_does_not_go_on_for_ever(
+    steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer arrives, and within the same turns of the loop the stream is over."""
+    answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    asked = asyncio.Event()
+
+    async def look(_work: object) -> bool:
+        asked.set()
+        return await answer
+
+    monkeypatch.setattr("console.lib.websocket.in_database", look)
+    scope = {"type": "websocket", "session_key": "", "is_signed_in": lambda: True}
+    consumer = StreamConsumer(scope, None, None)  # type: ignore[abstract,arg-type]
+    lease = asyncio.create_task(consumer._keep_lease(asyncio.Event()))
+    await asked.wait()
+    answer.set_result(True)
+    for _step in range(steps):
+        await asyncio.sleep(0)
+    lease.cancel()
+    done, _pending = await asyncio.wait({lease}, timeout=0.3)
+    lease.cancel()
+    assert done
+
+
 async def test_it_closes_when_rights_cannot_be_read(stream: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_arguments: object) -> bool:
         raise DatabaseError("the database is away")
