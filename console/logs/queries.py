@@ -140,7 +140,7 @@ def _ending(log: KeptLog) -> tuple[str, str]:
         label = _("Out of memory") if log.oom_killed else _("Exited (%(code)s)") % {"code": log.exit_code}
         return "failed" if failed or log.oom_killed else "exited", label
     if log.is_living:
-        return "running", _("There")
+        return "running", _("Not ended")
     return ("exited", _("Removed")) if log.state == KeptState.GONE else ("unknown", _("Not kept any more"))
 
 
@@ -219,7 +219,7 @@ def facets(found: KeptLogQuerySet, filters: LogFilters) -> list[Facet]:
         chosen = getattr(filters, name)
         key = "team" if name == "team" else "host_id"
         rows = filters.apply(found, leave_out=name).order_by().values_list(key).annotate(number=Count("pk"))
-        names = dict(found.order_by("since").values_list(key, column))
+        names = dict(found.order_by().values_list(key, column).distinct())
         choices = []
         for value, number in sorted(rows, key=lambda row: -row[1])[:_MOST_CHOICES]:
             text = str(value) if value is not None else NOBODY

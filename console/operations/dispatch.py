@@ -20,6 +20,8 @@ from console.lib.quiet import warn_rarely
 
 TASK = "operations.run"
 _MOST_WAITING = 1000
+#: Seconds after which the scheduler has long sent the task itself.
+_NUDGE_LASTS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _send_for_ever() -> NoReturn:
         what = _waiting.get()
         try:
             if isinstance(what, Nudge):
-                app.send_task(what.task, countdown=what.after, retry=False)
+                app.send_task(what.task, countdown=what.after, expires=what.after + _NUDGE_LASTS, retry=False)
             else:
                 app.send_task(TASK, args=[str(what)], retry=False)
         except Exception as error:  # noqa: BLE001  whatever kept this one from leaving, the next must find this thread alive
