@@ -30,8 +30,8 @@ Options of up:
   --json-logs           print one JSON object a line
 
 Environment: PILOTHOUSE_PUBLIC_URL, DATABASE_URL, PILOTHOUSE_REDIS_URL, DOCKER_HOST, PILOTHOUSE_ENGINE (auto, private,
-none), PILOTHOUSE_REQUIRE_SECOND_FACTOR (nobody, admins, everybody), PILOTHOUSE_SIGN_IN_FILE, PILOTHOUSE_VENV and
-PILOTHOUSE_PYTHON; the README explains them.
+none), PILOTHOUSE_REQUIRE_SECOND_FACTOR (nobody, admins, everybody), PILOTHOUSE_SIGN_IN_FILE,
+PILOTHOUSE_UPLOAD_LIMIT (MiB), PILOTHOUSE_VENV and PILOTHOUSE_PYTHON; the README explains them.
 """
 
 

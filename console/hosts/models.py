@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
-from console.gateway import Driver, Endpoint, Timeouts, TlsCredentials
+from console.gateway import Driver, Endpoint, Timeouts, TlsCredentials, is_archive_safe
 from console.hosts.causes import Explanation, explain
 from console.lib.crypto import EncryptedJSONField
 from console.lib.text import one_line
@@ -115,6 +115,11 @@ class Host(models.Model):
     def is_socket(self) -> bool:
         """Whether it is reached through a socket on this machine."""
         return self.url.startswith("unix://")
+
+    @property
+    def has_safe_archives(self) -> bool:
+        """Whether its engine may be asked for files of containers, which older ones do dangerously."""
+        return is_archive_safe(str(self.info.get("product", "")), str(self.info.get("version", "")))
 
     @property
     def is_reachable(self) -> bool:

@@ -33,7 +33,6 @@ from console.gateway import (
     PathStat,
     Unsupported,
     find_place,
-    is_archive_safe,
 )
 from console.lib.origin import Origin
 from console.lib.websocket import StreamConsumer, in_database
@@ -165,9 +164,7 @@ class Ways:
         return ArchiveFiles(self._engine, self._place.container.container_id, uid=uid, gid=gid)
 
     def _may_ask_engine(self) -> bool:
-        info = self._place.container.host.info
-        safe = is_archive_safe(str(info.get("product", "")), str(info.get("version", "")))
-        return safe or self._place.trusts_engine
+        return self._place.container.host.has_safe_archives or self._place.trusts_engine
 
 
 async def place_of(place: FilePlace, engine: ContainerEngine) -> str:

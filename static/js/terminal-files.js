@@ -69,6 +69,7 @@ class Upload {
         "aria-valuemax": "100",
         "aria-valuenow": "0",
         "aria-label": file.name,
+        hidden: true,
       },
       this.meter,
     );
@@ -120,6 +121,7 @@ class Upload {
   }
 
   show(sent) {
+    this.bar.hidden = false;
     const part = this.file.size ? sent / this.file.size : 1;
     this.meter.style.width = `${100 * part}%`;
     this.bar.setAttribute("aria-valuenow", String(Math.round(100 * part)));

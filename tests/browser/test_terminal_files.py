@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,33 +86,3 @@ def test_files_go_where_the_shell_stands_and_come_back(
     expect(shown).to_contain_text(hashlib.sha256(content).hexdigest()[:40])
     expect(shown).to_contain_text("second")
     expect(shown).not_to_contain_text(".part")
-    if pictures := os.environ.get("PILOTHOUSE_TEST_PICTURES"):
-        take(page, pictures)
-
-
-def take(page: Page, pictures: str) -> None:
-    page.get_by_role("button", name="Files", exact=True).click()
-    panel = page.get_by_role("dialog", name="Files", exact=True)
-    panel.locator("input[type=file]").set_input_files([{"name": "note.txt", "mimeType": "text/plain", "buffer": b"x"}])
-    expect(panel.get_by_role("button", name="Replace")).to_be_visible()
-    panel.get_by_label("File or folder to download").fill("/nowhere")
-    panel.get_by_role("button", name="Download").click()
-    page.wait_for_timeout(500)
-    for width, height in ((1440, 900), (390, 844)):
-        for theme in ("light", "dark"):
-            page.set_viewport_size({"width": width, "height": height})
-            page.evaluate("(dark) => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
-            page.keyboard.press("Escape")
-            page.get_by_role("button", name="Files", exact=True).click()
-            page.wait_for_timeout(300)
-            page.screenshot(path=Path(pictures, f"files-{width}-{theme}.png"))
-    page.keyboard.press("Escape")
-    page.locator("#terminal .terminal").first.evaluate(
-        """(root) => {
-            const data = new DataTransfer();
-            data.items.add(new File(["dropped"], "dropped.txt"));
-            root.dispatchEvent(new DragEvent("dragenter", { dataTransfer: data, bubbles: true, cancelable: true }));
-        }"""
-    )
-    page.wait_for_timeout(500)
-    page.screenshot(path=Path(pictures, "files-drop.png"))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -78,6 +79,15 @@ def test_a_host_nobody_looks_at_is_told_as_that(alice: User, client_of: Sign, ho
 def test_a_certificate_that_ends_soon_is_told(alice: User, client_of: Sign, host: Host) -> None:
     Host.objects.update(url="tcp://a:1", certificate_expires_at=timezone.now() + timedelta(days=3))
     assert "client certificate ends on" in client_of(alice).get("/hosts/").content.decode()
+
+
+@pytest.mark.parametrize(("version", "is_told"), [("28.2.2", True), ("29.5.1", False)])
+def test_an_engine_with_a_known_hole_is_told(
+    version: str, *, is_told: bool, alice: User, client_of: Sign, host: Host
+) -> None:
+    Host.objects.update(info={"product": "Docker Engine", "version": version, "memory_bytes": 1})
+    page = client_of(alice).get(reverse("host-detail", args=[host.id])).content.decode()
+    assert ("Docker before 29.5.1" in page) is is_told
 
 
 def test_strings_of_an_engine_are_text(alice: User, client_of: Sign, host: Host) -> None:

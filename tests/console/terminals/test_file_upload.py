@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.test import AsyncClient
 
 from console.accounts.models import Role, TeamRole, User
 from console.gateway import EngineFailure
@@ -13,6 +15,7 @@ from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import untouched
 from tests.console.terminals.files import SlowBody, browser, give_to_team, open_session, rows, send, target
+from tests.console.tokens import issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., Any]
@@ -187,6 +190,21 @@ async def test_where_the_policy_closes_shells_it_closes_files(
     with untouched(engine):
         answer = await send(client, container, b"x")
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.shells")
+
+
+async def test_no_token_does_it(alice: User, run: Run, engine: FakeEngine) -> None:
+    container = await run("sleep", "1000")
+    issued = await in_database(lambda: issue(alice))
+    client = AsyncClient()
+    query = urlencode(target(container, folder="/tmp", name="x"))
+    with untouched(engine):
+        answer = await client.post(
+            f"/terminals/files/upload/?{query}",
+            b"x=1",
+            content_type="application/x-www-form-urlencoded",
+            headers={"Authorization": f"Bearer {issued.text}"},
+        )
+    assert answer.status_code == 403
 
 
 async def test_anothers_terminal_lends_nothing(alice: User, bob: User, run: Run, engine: FakeEngine) -> None:
