@@ -49,7 +49,7 @@ async def _with_open_page(running: Console, browser: Browser) -> list[tuple[str,
 def memory_of(pid: int) -> list[tuple[str, float]]:
     """Return every process below ``pid``, with the memory that is its share (PSS), in megabytes."""
     found = []
-    for process in [pid, *_below(pid)]:
+    for process in [pid, *processes_below(pid)]:
         try:
             words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
@@ -60,7 +60,8 @@ def memory_of(pid: int) -> list[tuple[str, float]]:
     return found
 
 
-def _below(pid: int) -> list[int]:
+def processes_below(pid: int) -> list[int]:
+    """Return every process that ``pid`` started, and those that they did."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

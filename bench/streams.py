@@ -344,20 +344,28 @@ def _lines_in(blocks: bytes) -> int:
 class WebLog:
     """A log through the console."""
 
-    def __init__(self, browser: Browser, host_id: str, container_id: str, *, tail: int | None) -> None:
+    def __init__(
+        self, browser: Browser, host_id: str, container_id: str, *, tail: int | None, follow: bool = False
+    ) -> None:
         self.socket = Socket(browser, "/ws/logs/").accepted()
         self._first = {
             "type": "open",
             "host": host_id,
             "container": container_id,
             "timestamps": True,
-            "follow": False,
+            "follow": follow,
             **({} if tail is None else {"tail": tail}),
         }
 
     def ask(self) -> None:
         """Send the opening frame."""
         self.socket.send_control(self._first)
+
+    def opened(self) -> None:
+        """Wait until the log is open."""
+        kind, data = self.socket.receive_frame(60)
+        if kind != _TEXT or json.loads(data)["type"] != "opened":
+            raise RuntimeError(f"the log was not opened: {data[:500]!r}")
 
     def lines(self, *, most: int | None = None) -> int:
         """Count lines until the end, or until ``most`` have come."""

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("facets/", views.container_facets, name="container-facets"),
     path("facets/<slug:name>/", views.container_facet, name="container-facet"),
     path("bulk/<slug:verb>/", action_views.container_bulk, name="container-bulk"),
+    path("logs/", views.container_logs_merged, name="container-logs-merged"),
     path("create/", create_views.container_create, name="container-create"),
     path("create/preview/", create_views.container_preview, name="container-preview"),
     path("create/choices/", create_views.container_choices, name="container-choices"),

@@ -6,17 +6,19 @@ An engine is asked only for fragments, so a dead host delays no page.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from console.containers import create_queries, detail_queries, queries
-from console.containers.access import MOST_IN_BULK, access_container
+from console.containers.access import MOST_IN_BULK, access_container, access_containers
 from console.containers.detail_queries import Gone
+from console.containers.forms import parse_targets
 from console.containers.masking import MASK, looks_secret, mask_inspect
 from console.containers.requests import header_context, host_name, person
 from console.containers.specs import RESERVED_PREFIX, to_arguments
@@ -25,11 +27,14 @@ from console.gateway import BackendError, ContainerSpec
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
 from console.lib.htmx import is_fragment
-from console.lib.problems import Missing, wants_json
+from console.lib.problems import BadInput, Missing, wants_json
 from console.lib.programs import json_page
 from console.operations.errors import Reason, explain
 from console.rbac.access import check_somewhere
 from console.rbac.policy import allowed
+
+#: Logs that one page merges: each is a stream of its own.
+MOST_LOGS: Final = 20
 
 # The list
 
@@ -223,6 +228,32 @@ def _explained(container: ObservedContainer, error: BackendError) -> Reason:
 def container_logs(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
     """What a container wrote and writes."""
     return _tab(request, host_id, container_id, tab="logs", action="container.logs")
+
+
+@require_GET
+def container_logs_merged(request: HttpRequest) -> HttpResponse:
+    """What several containers wrote and write, in the order of its times; their hosts may be different ones."""
+    user = person(request)
+    try:
+        targets = parse_targets(request.GET)
+    except ValidationError as error:
+        raise BadInput(error.messages[0]) from error
+    if not targets:
+        raise Missing(_("Choose containers first, to read their logs as one."))
+    if len(targets) > MOST_LOGS:
+        message = _("One page shows the logs of at most %(most)s containers; choose fewer.") % {"most": MOST_LOGS}
+        raise BadInput(message)
+    containers = access_containers(user, targets, "container.logs")
+    sources = [
+        {
+            "host": str(container.host_id),
+            "container": container.container_id,
+            "name": container.name,
+            "place": container.host.name,
+        }
+        for container in containers
+    ]
+    return render(request, "containers/logs_merged.html", {"containers": containers, "sources": json.dumps(sources)})
 
 
 @require_GET

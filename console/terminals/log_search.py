@@ -271,7 +271,7 @@ class Scan:
             self._give_context(rows, batch, min(self._until, number - 1))
             self._given = max(self._given, number - self.query.before - 1)
             self._give_context(rows, batch, number - 1)
-            rows.append(self._row(batch[index], is_hit=True))
+            rows.append(self._row(batch[index], number, is_hit=True))
             self.hits += 1
             self._given, self._until = number, number + self.query.after
         self._give_context(rows, batch, min(self._until, last))
@@ -282,7 +282,7 @@ class Scan:
     def _give_context(self, rows: list[dict[str, Any]], batch: _Batch, until: int) -> None:
         for number in range(max(self._given + 1, self._next - len(self._before)), until + 1):
             index = number - self._next
-            rows.append(self._row(batch[index] if index >= 0 else self._before[index], is_hit=False))
+            rows.append(self._row(batch[index] if index >= 0 else self._before[index], number, is_hit=False))
             self._given = number
 
     def _is_new(self, line: _Line) -> bool:
@@ -306,8 +306,11 @@ class Scan:
         if moment is not None and moment > self.place.moment:
             self.place = Place(moment, 0)
 
-    def _row(self, line: _Line, *, is_hit: bool) -> dict[str, Any]:
-        """A line as JSON: ``parts`` are its text and, at every second place, what was found in it."""
+    def _row(self, line: _Line, number: int, *, is_hit: bool) -> dict[str, Any]:
+        """A line as JSON: ``parts`` are its text and, at every second place, what was found in it.
+
+        ``number`` counts the lines that this request looked at, so that a reader sees where some are left out.
+        """
         marks = self._marks(line.text) if is_hit else []
         start = 0
         if marks and marks[0][0] > SHOWN:
@@ -328,6 +331,7 @@ class Scan:
             texts[-1] = f"{texts[-1]}…"
         return {
             "type": "hit" if is_hit else "line",
+            "number": number,
             "time": line.stamp.decode("ascii", "replace"),
             "channel": int(line.channel),
             "parts": texts,

@@ -3,9 +3,8 @@
 import { announce } from "./announce.js";
 import { toast } from "./toast.js";
 
-async function copy(button) {
-  const source = button.dataset.copyFrom ? document.getElementById(button.dataset.copyFrom) : null;
-  const text = source ? (source.value ?? source.textContent) : button.dataset.copy;
+/** Copy a text and say so. Returns whether the browser let us. */
+export async function copyText(text) {
   try {
     await writeText(text);
   } catch {
@@ -14,10 +13,18 @@ async function copy(button) {
       title: gettext("Your browser does not let this page use the clipboard"),
       next: gettext("Select the text and press Ctrl+C."),
     });
+    return false;
+  }
+  announce(gettext("Copied"));
+  return true;
+}
+
+async function copy(button) {
+  const source = button.dataset.copyFrom ? document.getElementById(button.dataset.copyFrom) : null;
+  if (!(await copyText(source ? (source.value ?? source.textContent) : button.dataset.copy))) {
     return;
   }
   button.dataset.copied = "";
-  announce(gettext("Copied"));
   setTimeout(() => delete button.dataset.copied, 1500);
 }
 

@@ -1,5 +1,6 @@
 // The host that lists are narrowed to. Their address says it; links from list to list carry it on.
 
+import { lead } from "./links.js";
 import { onSwap } from "./swaps.js";
 
 const STORE = "pilothouse.host";
@@ -22,14 +23,6 @@ function narrowed(address, host) {
     url.searchParams.set("host", host);
   }
   return url.href;
-}
-
-// A boosted link goes where it led when htmx last looked at it.
-function lead(link, href) {
-  if (link.href !== href) {
-    link.href = href;
-    htmx.process(link);
-  }
 }
 
 // A page that is no list says nothing of hosts: the choice is that of the last list in this tab.

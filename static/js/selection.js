@@ -1,5 +1,6 @@
 // Choosing rows of a list: <form data-bulk> with checkboxes .row-check, one data-check-all and a .bulkbar.
 
+import { lead } from "./links.js";
 import { onSwap } from "./swaps.js";
 
 let last = null;
@@ -13,6 +14,11 @@ function update(form) {
   }
   for (const bar of form.querySelectorAll(".bulkbar")) {
     bar.hidden = chosen === 0;
+  }
+  // A page about what is chosen.
+  for (const link of form.querySelectorAll("[data-bulk-link]")) {
+    const query = new URLSearchParams(boxes.filter((box) => box.checked).map((box) => ["ids", box.value]));
+    lead(link, new URL(`${link.pathname}?${query}`, location.href).href);
   }
   for (const count of form.querySelectorAll("[data-bulk-count]")) {
     count.textContent = interpolate(ngettext("%s selected", "%s selected", chosen), [chosen]);

@@ -105,6 +105,8 @@ EXPECT: Final[Mapping[str, Row]] = {
     "container-stats GET":          row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "container-activity GET":       row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "container-logs GET":           row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
+    "container-logs-merged GET":    row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN,
+        form={"ids": "{host_id}/{container_id}"}),
     "container-configuration GET":  row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "container-inspect GET":        row(LOGIN, HIDE,  OK,    OK,    OK,    OK,    OK,    LOGIN),
     "container-terminal GET":       row(LOGIN, HIDE,  DENY,  OK,    OK,    DENY,  OK,    LOGIN),

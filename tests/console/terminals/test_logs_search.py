@@ -66,7 +66,13 @@ async def test_a_pattern_is_one_of_a_line() -> None:
 async def test_a_hit_says_when_and_where_and_marks_what_was_found() -> None:
     rows = await found(stamped(["ahoy ahoy"]), Query(text="hoy"))
     assert rows == [
-        {"type": "hit", "time": "2026-12-01T09:00:00.000000000Z", "channel": 1, "parts": ["a", "hoy", " a", "hoy", ""]},
+        {
+            "type": "hit",
+            "number": 0,
+            "time": "2026-12-01T09:00:00.000000000Z",
+            "channel": 1,
+            "parts": ["a", "hoy", " a", "hoy", ""],
+        },
         {"type": "end", "reason": "done", "lines": 1, "hits": 1, "more": None},
     ]
 
