@@ -37,6 +37,9 @@ from console.terminals.models import (
 
 #: What opens each kind of terminal.
 ACTIONS: Final = {TerminalKind.EXEC.value: "container.terminal", TerminalKind.ATTACH.value: "container.attach"}
+#: Why a terminal ended whose owner may not have it any more, as the hub tells its viewers.
+REVOKED: Final = "revoked"
+APPROVAL_OVER: Final = "approval_over"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,18 @@ def rights_at(user: User, session: TerminalSession) -> Place | None:
     """Return the place of ``user`` at the terminal with the rights of now; ``None`` is none, and who is there goes."""
     place = place_of(user, session)
     return place if place.watches else None
+
+
+def why_lost(user: User | None, session: TerminalSession) -> str:
+    """Return why ``user`` may not have this terminal of theirs any more: the hub's code for its end."""
+    host_id, container_id = session.host_id, session.container_id
+    team_id = owner_of_container(host_id=host_id, container_id=container_id)
+    if user is None or team_id is None:
+        return REVOKED
+    if not still_allowed(user, host_id=host_id, container_id=container_id, action=ACTIONS[session.kind]):
+        return REVOKED
+    is_in = is_let_in(user, team_id=team_id, host_id=host_id, container_id=container_id)
+    return REVOKED if is_in else APPROVAL_OVER
 
 
 def access_terminal(user: User, session_id: UUID, action: str) -> TerminalSession:

@@ -18,7 +18,7 @@ from console.gateway import HubAway, HubRefused, hub_messages
 from console.inventory.models import ObservedContainer
 from console.lib.live import notify
 from console.lib.origin import Origin
-from console.terminals.access import may_have_shell
+from console.terminals.access import APPROVAL_OVER, may_have_shell
 from console.terminals.models import ApprovalState, ShellApproval, TerminalSession, TerminalState
 
 logger = structlog.get_logger(__name__)
@@ -29,8 +29,6 @@ LONGEST: Final = 240
 PATIENCE: Final = timedelta(hours=24)
 #: Of pages that list requests. Nobody's streams are rechecked besides: that would end them without saying why.
 TOPIC: Final = "approvals"
-#: Why a terminal ended, as the hub tells its viewers.
-OVER = "approval_over"
 
 
 class AskedAlready(Exception):
@@ -83,7 +81,7 @@ def withdraw_request(*, actor: User, approval: ShellApproval, origin: Origin | N
         _move(approval, ApprovalState.WITHDRAWN, of=(ApprovalState.ASKED, ApprovalState.APPROVED))
         _record(approval, actor=actor, action="shell.withdraw", origin=origin)
         notify(TOPIC)
-    _end_shells(approval, by=actor.get_short_name())
+    _end_shells(approval, by=actor.username)
 
 
 def approve_shell(*, actor: User, approval: ShellApproval, minutes: int, origin: Origin | None = None) -> ShellApproval:
@@ -124,7 +122,7 @@ def deny_shell(*, actor: User, approval: ShellApproval, origin: Origin | None = 
             approval, actor=actor, action="shell.deny", origin=origin, person=approval.person.username, before=before
         )
         notify(TOPIC)
-    _end_shells(approval, by=actor.get_short_name())
+    _end_shells(approval, by=actor.username)
 
 
 def end_approvals() -> int:
@@ -198,6 +196,6 @@ def _end_shells(approval: ShellApproval, *, by: str = "") -> None:
     )
     for session_id in sessions.values_list("pk", flat=True):
         try:
-            gateway.ask_hub(hub_messages.EndTerminal(session=str(session_id), reason=OVER, by=by))
+            gateway.ask_hub(hub_messages.EndTerminal(session=str(session_id), reason=APPROVAL_OVER, by=by))
         except (HubAway, HubRefused) as error:
             logger.info("shell not ended yet", session=str(session_id), error=str(error))

@@ -150,20 +150,20 @@ def hand_over_terminal(*, actor: User, session: TerminalSession, person: User, o
 def end_terminal(*, actor: User, session: TerminalSession, origin: Origin | None = None) -> None:
     """``actor`` ends the terminal and what runs in it. Raises ``NotDone``."""
     reason = BY_OWNER if session.person_id == actor.pk else BY_OVERSEER
-    order = hub_messages.EndTerminal(session=str(session.pk), reason=reason, by=actor.get_short_name())
+    order = hub_messages.EndTerminal(session=str(session.pk), reason=reason, by=actor.username)
     _order(order, session, actor=actor, action="terminal.end", origin=origin, owner=_owner(session))
 
 
 def lock_terminal(*, actor: User, session: TerminalSession, locked: bool, origin: Origin | None = None) -> None:
     """``actor`` has the terminal take no input from anybody, or take it again. Raises ``NotDone``."""
-    order = hub_messages.LockTerminal(session=str(session.pk), locked=locked, by=actor.get_short_name())
+    order = hub_messages.LockTerminal(session=str(session.pk), locked=locked, by=actor.username)
     action = "terminal.lock" if locked else "terminal.unlock"
     _order(order, session, actor=actor, action=action, origin=origin, owner=_owner(session))
 
 
 def message_terminal(*, actor: User, session: TerminalSession, text: str, origin: Origin | None = None) -> None:
     """``actor`` shows ``text`` beside the terminal to everybody who is there. Raises ``NotDone``."""
-    order = hub_messages.TellTerminal(session=str(session.pk), text=text, by=actor.get_short_name())
+    order = hub_messages.TellTerminal(session=str(session.pk), text=text, by=actor.username)
     _order(order, session, actor=actor, action="terminal.message", origin=origin, owner=_owner(session), text=text)
 
 

@@ -25,7 +25,7 @@ from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.lib.origin import Origin
 from console.recordings.services import finish_all_but, finish_recording
-from console.terminals.access import ACTIONS, check_room, rights_at
+from console.terminals.access import ACTIONS, check_room, rights_at, why_lost
 from console.terminals.models import TerminalSession, TerminalState, TerminalTicket
 
 logger = structlog.get_logger(__name__)
@@ -344,7 +344,7 @@ def _end_forbidden(held: dict[str, dict[str, Any]], sessions: dict[str, Terminal
         if question not in known:
             known[question] = may_go_on(session)
         if not known[question]:
-            _order(hub_messages.EndTerminal(session=key, reason="revoked"))
+            _order(hub_messages.EndTerminal(session=key, reason=why_lost(session.person, session)))
 
 
 def may_go_on(session: TerminalSession) -> bool:

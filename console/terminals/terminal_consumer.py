@@ -31,7 +31,7 @@ from console.rbac.access import Refused
 from console.recordings.services import plan_recording
 from console.recordings.words import why_unrecorded
 from console.terminals import protocol, services, shells
-from console.terminals.access import ACTIONS, Place, check_let_in, rights_at
+from console.terminals.access import ACTIONS, REVOKED, Place, check_let_in, rights_at, why_lost
 from console.terminals.models import TerminalKind, TerminalSession
 
 logger = structlog.get_logger(__name__)
@@ -62,6 +62,7 @@ class TerminalConsumer(StreamConsumer):
         super().__init__(*arguments)
         self.session: TerminalSession | None = None
         self.rights = self._rights_now = Place()
+        self._why_lost = REVOKED
         self.stream: HubStream | None = None
         self.ended: hub_messages.Ended | None = None
         #: The offset of the next byte of input, and how much of it was taken.
@@ -367,6 +368,8 @@ class TerminalConsumer(StreamConsumer):
         rights = rights_at(user, session) if user is not None and session is not None else None
         if rights is not None:
             self._rights_now = rights
+        elif session is not None:
+            self._why_lost = why_lost(user, session)
         return rights is not None
 
     async def renew(self) -> None:
@@ -421,7 +424,7 @@ class TerminalConsumer(StreamConsumer):
     async def _revoke(self, session: TerminalSession, stream: HubStream) -> None:
         """Whose rights ended is out: with the terminal, if it is theirs."""
         order: hub_messages.Order = (
-            hub_messages.EndTerminal(session=str(session.pk), reason="revoked")
+            hub_messages.EndTerminal(session=str(session.pk), reason=self._why_lost)
             if session.person_id == self.user.pk
             else hub_messages.SetPerson(session=str(session.pk), person=str(self.user.pk), views=False)
         )

@@ -114,6 +114,8 @@ class HeldTerminal:
         self._awaited: tuple[int, float] | None = None
         #: Until when it waits for somebody to come back, once nobody is here.
         self._alone_until: float | None = None
+        #: Until when it waits for its owner at least: who only looked in does not shorten that by going.
+        self._owner_until = 0.0
         #: Whether the engine may have begun to run something that an end has to look for.
         self._may_run = False
 
@@ -256,6 +258,8 @@ class HeldTerminal:
             link.send(Notice(code="unrecorded", text=self._unrecorded))
         self._seats[viewer.id] = seat
         self._alone_until = None
+        if viewer.owns:
+            self._owner_until = 0.0
         if viewer.types:
             self._awaited = None
         if self.ended is None:
@@ -292,12 +296,14 @@ class HeldTerminal:
         self._room.set()
         if self.ended is not None:
             return
+        until = time.monotonic() + (self.limits.orphaned if patience is None else patience)
+        if seat.viewer.owns:
+            self._owner_until = until
         if self._seats:
             self._fit()
             self._tell_present()
         else:
-            wait = self.limits.orphaned if patience is None else patience
-            self._alone_until = time.monotonic() + wait
+            self._alone_until = max(until, self._owner_until)
 
     # What viewers say
 
@@ -508,7 +514,7 @@ class HeldTerminal:
         self._tell_present()
         self._room.set()
         if not self._seats and self._alone_until is None and self.ended is None:
-            self._alone_until = time.monotonic() + self.limits.closed
+            self._alone_until = max(time.monotonic() + self.limits.closed, self._owner_until)
 
     # The end
 

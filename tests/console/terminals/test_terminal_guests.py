@@ -27,6 +27,7 @@ from console.terminals.oversight_services import (
     share_terminal,
     unshare_terminal,
 )
+from runtime.hub.server import Hub
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import Connect, Viewer, ended_session, opening, ticket_for
 from tests.console.terminals.oversight import audrey, bob, mara, olga, red, rows, set_terms, vera
@@ -258,6 +259,19 @@ async def test_it_is_handed_over_with_the_right_to_end_it(room: Room, mara: User
     assert (await guest.control("exit"))["reason"] == "closed"
 
 
+async def test_who_looks_in_does_not_shorten_the_wait_for_the_owner(room: Room, olga: User, hub: Hub) -> None:
+    held = next(iter(hub._terminals.values()))
+    room.owner.lose()
+    await room.owner.task
+    watcher, _opened = await room.join(olga)
+    assert held._alone_until is None
+    watcher.send({"type": "leave"})
+    await watcher.ending()
+    assert held._alone_until is not None
+    held.look(held._alone_until - held.limits.lost + held.limits.closed + 60)
+    assert held._ending is None
+
+
 # Approvals
 
 
@@ -307,4 +321,5 @@ async def test_without_the_worker_the_socket_ends_it(
     assert error is not None
     await room.owner.task
     session = await ended_session()
+    assert session.end_code == "approval_over"
     assert len(engine.processes(session.container_id)) == 1
