@@ -40,6 +40,8 @@ from console.operations.models import Operation
 from console.rbac.policy import allowed
 
 _HISTORY = 50
+#: What compose calls the project that it made a container for.
+_PROJECT = "com.docker.compose.project"
 
 
 def inspect(container: ObservedContainer) -> ContainerDetail:
@@ -569,3 +571,23 @@ def gone(user: User, *, host: Host, container_id: str) -> Gone | None:
     names += [left.name for left in remembered]
     name = next((name for name in names if name), container_id[:12])
     return Gone(host, container_id, name, operations, events, remembered)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The containers of one host that compose made as one project."""
+
+    name: str
+    containers: list[ObservedContainer]
+
+
+def stack_of(user: User, *, host_id: UUID, container_id: str, most: int) -> Stack | None:
+    """Return what a container was made with, as far as ``user`` may see it; ``None`` when it is alone."""
+    visible = ObservedContainer.objects.visible_to(user).filter(host_id=host_id)
+    mine = visible.filter(container_id=container_id).first()
+    project = mine.labels.get(_PROJECT) if mine is not None else None
+    if not project:
+        return None
+    same = visible.filter(label_rows__key=_PROJECT, label_rows__value=project).order_by("name")
+    containers = list(same[:most])
+    return Stack(project, containers) if len(containers) > 1 else None

@@ -226,8 +226,9 @@ def _explained(container: ObservedContainer, error: BackendError) -> Reason:
 
 @require_GET
 def container_logs(request: HttpRequest, host_id: UUID, container_id: str) -> HttpResponse:
-    """What a container wrote and writes."""
-    return _tab(request, host_id, container_id, tab="logs", action="container.logs")
+    """What a container wrote and writes; from here, the logs of its whole stack are one click away."""
+    stack = detail_queries.stack_of(person(request), host_id=host_id, container_id=container_id, most=MOST_LOGS)
+    return _tab(request, host_id, container_id, tab="logs", action="container.logs", extra={"stack": stack})
 
 
 @require_GET

@@ -14,6 +14,7 @@ from django.test import Client
 from console.accounts.models import User
 from console.inventory.models import ObservedContainer
 from runtime.testing import FakeEngine
+from tests.console.containers.conftest import url_of
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
@@ -69,3 +70,19 @@ def test_one_that_may_not_be_read_keeps_all_of_them_closed(
     assert answer.status_code in (403, 404)
     assert "web-1" not in answer.content.decode()
     assert engine.calls == []
+
+
+def test_a_containers_logs_lead_to_those_of_its_stack(
+    alice: User, client_of: ClientOf, make_container: Callable[..., ObservedContainer]
+) -> None:
+    project = (("com.docker.compose.project", "shop & co"),)
+    first, second = (make_container(name, labels=project) for name in ("shop-web", "shop-db"))
+    alone = make_container("alone", labels=(("com.docker.compose.project", "other"),))
+    page = client_of(alice).get(url_of(first, "logs/")).content.decode()
+    link = re.search(r'href="(/containers/logs/[^"]*)"', page)
+    assert link
+    assert "Logs of the whole stack shop &amp; co" in page
+    merged = client_of(alice).get(unescape(link.group(1))).content.decode()
+    assert first.container_id in merged
+    assert second.container_id in merged
+    assert "/containers/logs/" not in client_of(alice).get(url_of(alone, "logs/")).content.decode()
