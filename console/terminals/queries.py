@@ -20,6 +20,7 @@ from console.gateway import HubAway, HubRefused, hub_messages
 from console.policies.queries import terms_of
 from console.rbac.models import OwnedKind, owner_of_container, team_of
 from console.rbac.policy import Level, level_of_role, rights_of
+from console.recordings.models import KEPT, Recording
 from console.terminals.access import Place, visible_approvals, visible_terminals
 from console.terminals.models import (
     ApprovalState,
@@ -101,6 +102,8 @@ class EndedRow:
     session: TerminalSession
     container_url: str
     ending: str
+    #: Of its recording, where there is one that the reader may see.
+    recording_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +150,25 @@ def terminal_page(user: User, filters: Filters) -> TerminalPage:
         requests=requests_of(user),
         running=_open_rows(shown, user=user, held=held or {}),
         left=running.count() - len(shown) if len(shown) == _MOST_OPEN else 0,
-        ended=[
-            EndedRow(
-                session=session,
-                container_url=_url(session.host_id, session.container_id),
-                ending=ending(session),
-            )
-            for session in ended
-        ],
+        ended=_ended_rows(list(ended), user=user),
         is_stale=held is None,
     )
+
+
+def _ended_rows(sessions: Sequence[TerminalSession], *, user: User) -> list[EndedRow]:
+    kept = Recording.objects.visible_to(user).filter(session_id__in=[session.pk for session in sessions])
+    recordings = dict(kept.filter(state__in=KEPT).values_list("session_id", "pk"))
+    return [
+        EndedRow(
+            session=session,
+            container_url=_url(session.host_id, session.container_id),
+            ending=ending(session),
+            recording_url=reverse("recording-detail", args=[recordings[session.pk]])
+            if session.pk in recordings
+            else "",
+        )
+        for session in sessions
+    ]
 
 
 def requests_of(user: User) -> list[Request]:

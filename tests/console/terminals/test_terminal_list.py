@@ -10,10 +10,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.hosts.models import Host
 from console.inventory.models import ObservedContainer
-from console.terminals.models import TerminalSession
+from console.recordings.models import Recording
+from console.terminals.models import TerminalSession, TerminalShare
 from console.terminals.oversight_services import share_terminal
 from tests.console.terminals.conftest import observe
 from tests.console.terminals.oversight import (
@@ -153,6 +154,24 @@ def test_the_ones_that_ended_lately_say_how(bob: User, container: ObservedContai
     for words in endings:
         assert words in text
     assert "long ago" not in text
+
+
+def test_it_leads_to_the_recording_whoever_may_see_it(
+    bob: User, mara: User, red: Team, container: ObservedContainer, hub: Hub, page_of: PageOf
+) -> None:
+    now = timezone.now()
+    session = open_terminal(bob, container, state="ended", ended_at=now, end_code="exited", exit_code=0)
+    TerminalShare.objects.create(session=session, person=mara)
+    kept = Recording.objects.create(
+        session_id=session.pk, person=bob, team=red, path="x", state="complete", started_at=now, keep_days=30
+    )
+    link = f"/recordings/{kept.pk}/"
+    assert link in page_of(bob)
+    text = page_of(mara)
+    assert str(session.pk) in text
+    assert link not in text
+    Recording.objects.update(state="expired")
+    assert link not in page_of(bob)
 
 
 def test_hostile_names_stay_text(bob: User, host: Host, session: TerminalSession, hub: Hub, page_of: PageOf) -> None:
