@@ -142,7 +142,8 @@ class Replay {
     this.onKey = (event) => this.key(event);
     this.onClick = (event) => this.follow(event);
     document.addEventListener("keydown", this.onKey);
-    this.page.addEventListener("click", this.onClick);
+    // Before htmx, which follows links by a listener on each of them.
+    this.page.addEventListener("click", this.onClick, { capture: true });
     this.showState();
   }
 
@@ -155,7 +156,7 @@ class Replay {
     }
     this.observer.disconnect();
     document.removeEventListener("keydown", this.onKey);
-    this.page.removeEventListener("click", this.onClick);
+    this.page.removeEventListener("click", this.onClick, { capture: true });
     this.terminal.dispose();
   }
 
