@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE, Console
+from tests.browser.conftest import Console
 from tests.browser.pages import open_container
 
 Open = Callable[..., Page]
 SCRIPT = (
     "printf '\\033[32mready\\033[0m to serve\\n'; for i in $(seq 1 {lines}); do echo GET /orders/$i 200; done; "
-    "echo 'panic: out of paper'; exit {code}"
+    "echo 'panic: out of paper' >&2; exit {code}"
 )
 
 
@@ -58,7 +58,7 @@ def test_the_last_lines_of_a_container_that_is_gone_are_one_click_away(
     page = signed_in()
     address = give(page, console, "grey-web", team=grey, script=SCRIPT.format(lines=1200, code=7))
     page.goto(f"{address}activity/")
-    expect(page.locator("#container-kept-log")).to_contain_text("Exited (7)", timeout=2 * PATIENCE)
+    expect(page.locator("#container-kept-log")).to_contain_text("Exited (7)")
     console.engine.remove("grey-web")
     give(page, console, "grey-web", team=grey, script="echo new life; exec sleep 1000")
 

@@ -343,3 +343,64 @@ def test_a_terminal_that_opens_by_itself_takes_no_focus_from_who_types_elsewhere
     expect(page.locator(".terminal .stream-state")).to_have_attribute("data-state", "live")
     expect(field).to_be_focused()
     console.engine.remove("woken")
+
+
+def test_the_scrollback_is_searched_and_hits_are_counted(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    open_shell(page, box)
+    enter(page, "clear; for i in 1 2 3; do echo Buoy-$i; seq 40; done; echo buoy")
+    expect(lines(page)).to_contain_text("buoy")
+
+    choose_from_bar(page, "Search")
+    field = page.get_by_label("Search in the scrollback")
+    field.fill("Buoy-")
+    count = page.locator(".terminal-count")
+    expect(count).to_have_text(re.compile(r"\d of 3"))
+    field.press("Enter")
+    first = count.inner_text()
+    field.press("Shift+Enter")
+    expect(count).not_to_have_text(first)
+    page.get_by_role("button", name="Upper and lower case matter").click()
+    field.fill("buoy")
+    expect(count).to_have_text(re.compile(r"\d of 1"))
+    field.fill("lighthouse")
+    expect(count).to_have_text("0 hits")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.press("Escape")
+    expect(field).to_be_hidden()
+    expect(page.locator("#terminal .xterm-helper-textarea")).to_be_focused()
+
+
+def test_how_terminals_look_is_chosen_for_all_of_them_and_kept(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in()
+    open_shell(page, box)
+    choose_from_bar(page, "Move to dock")
+    dock = page.get_by_role("region", name="Dock")
+    choose_from_bar(dock, "New terminal")
+    terminals = dock.locator(".terminal[data-state]")
+    expect(terminals).to_have_count(2)
+    rows = dock.locator(".xterm-rows").last.locator("> div")
+    before = rows.count()
+
+    dock.get_by_role("button", name="Appearance").click()
+    panel = dock.locator(".terminal-popover:popover-open")
+    panel.get_by_text("Light", exact=True).click()
+    for _ in range(4):
+        panel.get_by_role("button", name="Larger text").click()
+    page.keyboard.press("Escape")
+
+    for at in range(2):
+        expect(terminals.nth(at)).to_have_attribute("data-theme", "light")
+    expect(rows).not_to_have_count(before)
+    page.reload()
+    expect(dock.locator('.terminal[data-theme="light"]')).to_have_count(2)
+
+
+def test_the_bar_of_a_terminal_fits_a_phone(box: str, signed_in: Callable[..., Page]) -> None:
+    page = signed_in(width=390, height=844)
+    open_shell(page, box)
+    bar = page.locator(".terminal-bar")
+
+    assert bar.evaluate("(bar) => bar.scrollWidth <= bar.clientWidth")
+    choose_from_bar(page.locator("#terminal"), "Search")
+    expect(page.get_by_label("Search in the scrollback")).to_be_focused()

@@ -355,7 +355,7 @@ def _make_recording(host: Host, container: ObservedContainer, *, team: Team | No
         started_at=timezone.now(),
         keep_days=30,
     )
-    recording.file.parent.mkdir(mode=0o700, exist_ok=True)
+    recording.file.parent.mkdir(exist_ok=True)
     recording.file.write_text('{"version": 2, "width": 80, "height": 24}\n[0.1, "o", "hello"]\n')
     return recording
 

@@ -112,7 +112,7 @@ async def test_what_is_older_than_the_ring_is_said_to_be_lost(place: Place, hub:
     place.first.leave()
     await place.first.task
     held = next(iter(hub._terminals.values()))
-    held._took(b"line\r\n" * 500_000, shown=b"")
+    held._took(b"line\r\n" * 500_000)
     again, opened = await place.come_back(**{"from": 5})
     assert opened["reset"] is True
     assert opened["offset"] - opened["lost"] == 5

@@ -113,14 +113,13 @@ class Site:
         recording: Recording | None = None,
         columns: int = 80,
         rows: int = 24,
-        tty: bool = True,
     ) -> Seated:
         """Open a terminal that runs ``command``."""
         order = OpenTerminal(
             session=self.session,
             endpoint=ENDPOINT,
             container_id=self.container_id,
-            spec={"command": list(command), "tty": tty},
+            spec={"command": list(command)},
             marker_variable="PILOTHOUSE_TERMINAL",
             viewer=viewer,
             columns=columns,

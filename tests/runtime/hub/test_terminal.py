@@ -336,13 +336,6 @@ async def test_it_is_recorded(site: Site, tmp_path: Path) -> None:
     assert verdict.fault is None
 
 
-async def test_without_a_tty_it_is_recorded_as_a_terminal_would_show_it(site: Site, tmp_path: Path) -> None:
-    path = tmp_path / "one.cast"
-    alice = await site.open("sh", "-c", "echo one; echo two", tty=False, recording=Recording(path=str(path)))
-    await alice.told(Ended)
-    assert "".join(event[2] for event in _events(path) if event[1] == "o") == "one\r\ntwo\r\n"
-
-
 async def test_without_the_recording_that_is_required_nothing_runs(site: Site, tmp_path: Path) -> None:
     recording = Recording(path=str(tmp_path / "missing" / "one.cast"), required=True)
     with pytest.raises(HubRefused) as refused:
