@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "sessions", "logs", "recordings")
+MEASUREMENTS = ("list", "access", "start", "idle", "terminal", "sessions", "logs")
 #: Takes as long as it is told to.
 SOAK = "soak"
 

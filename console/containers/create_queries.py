@@ -78,8 +78,6 @@ class Choices:
     #: What to know about images and ports there: of a team, what its policy and its quota say.
     image_help: str = ""
     ports_help: str = ""
-    #: What a limit is that nobody says.
-    limits_help: str = ""
 
 
 def choices(host: Host | None, *, team: Team | None = None) -> Choices:
@@ -130,7 +128,6 @@ def _choices_of_team(images: list[str], bounds: Bounds, *, host: Host) -> Choice
         _disk_trouble(host),
         image_help=_image_help(bounds),
         ports_help=_ports_help(bounds),
-        limits_help=_limits_help(bounds),
     )
 
 
@@ -150,20 +147,6 @@ def _ports_help(bounds: Bounds) -> str:
         "The team %(team)s has the ports %(first)s to %(last)s here; without a host port one of them is chosen."
     )
     return message % {"team": bounds.team, "first": bounds.ports[0], "last": bounds.ports[1]}
-
-
-def _limits_help(bounds: Bounds) -> str:
-    rules = bounds.rules
-    limits = ", ".join(
-        _limit_words(
-            memory_bytes=rules.memory_bytes,
-            nano_cpus=rules.nano_cpus,
-            pids=rules.pids,
-            disk_bytes=rules.disk_bytes if bounds.limits_disk else 0,
-        )
-    )
-    message = _("Empty fields get what the policy of the team %(team)s gives at most: %(limits)s.")
-    return message % {"team": bounds.team, "limits": limits}
 
 
 def _is_anonymous(volume: str) -> bool:
@@ -257,28 +240,16 @@ def _network_sentences(spec: ContainerSpec) -> Iterator[str]:
         yield _("Joins the network %(network)s.") % {"network": spec.network}
 
 
-def _limit_words(*, memory_bytes: int, nano_cpus: int, pids: int, disk_bytes: int) -> Iterator[str]:
-    if memory_bytes:
-        yield _("%(size)s of memory") % {"size": size_text(memory_bytes)}
-    if nano_cpus:
-        yield ngettext("%(count)s CPU", "%(count)s CPUs", 1 if nano_cpus == 10**9 else 2) % {
-            "count": cpus_text(nano_cpus)
-        }
-    if pids:
-        yield _("%(count)s processes") % {"count": pids}
-    if disk_bytes:
-        yield _("%(size)s of disk") % {"size": size_text(disk_bytes)}
-
-
 def _limit_sentences(spec: ContainerSpec) -> Iterator[str]:
-    limits = list(
-        _limit_words(
-            memory_bytes=spec.memory_bytes,
-            nano_cpus=spec.nano_cpus,
-            pids=spec.pids_limit,
-            disk_bytes=spec.disk_bytes,
-        )
-    )
+    limits = []
+    if spec.memory_bytes:
+        limits.append(_("%(size)s of memory") % {"size": size_text(spec.memory_bytes)})
+    if spec.nano_cpus:
+        limits.append(_("%(count)s CPUs") % {"count": cpus_text(spec.nano_cpus)})
+    if spec.pids_limit:
+        limits.append(_("%(count)s processes") % {"count": spec.pids_limit})
+    if spec.disk_bytes:
+        limits.append(_("%(size)s of disk") % {"size": size_text(spec.disk_bytes)})
     if limits:
         yield _("Gets at most %(limits)s.") % {"limits": ", ".join(limits)}
     else:

@@ -6,7 +6,6 @@ import time
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
@@ -14,9 +13,8 @@ from console.accounts.models import User
 from console.containers.signals import Remembered, gone_asked
 from console.inventory.signals import containers_changed
 from console.logs.queries import log_of
-from console.logs.services import KEEP
+from console.logs.tasks import KEEP
 from console.operations.dispatch import nudge
-from console.rbac.models import OwnedKind, Ownership
 
 #: Seconds in which changes gather for one list: a storm of events is no storm of lists.
 GATHER: Final = 0.3
@@ -27,17 +25,6 @@ _nudged_at = -GATHER
 @receiver(containers_changed)
 def keep_soon(**_kwargs: Any) -> None:
     """Have the list of kept logs sent: a container that lives for two seconds writes in them, too."""
-    _nudge()
-
-
-@receiver([post_save, post_delete], sender=Ownership)
-def keep_for_owner(*, instance: Ownership, **_kwargs: Any) -> None:
-    """Have the list sent when a container is another team's."""
-    if instance.kind == OwnedKind.CONTAINER:
-        _nudge()
-
-
-def _nudge() -> None:
     global _nudged_at
     now = time.monotonic()
     # The list that was asked for less than so long ago has not been made yet.

@@ -23,16 +23,10 @@ from console.inventory.models import ContainerQuerySet, ObservedContainer
 from console.lib.crypto import Undecryptable
 from console.lib.live import notify
 from console.logs.models import NUMBER_LABEL, PROJECT_LABEL, SERVICE_LABEL, KeptLog, KeptState
-from console.operations.dispatch import nudge
 from console.policies.queries import LogTerms, log_terms
 from console.rbac.models import OwnedKind, owned_by
 
 logger = structlog.get_logger(__name__)
-
-#: The task that does :func:`keep_logs`.
-KEEP: Final = "logs.keep"
-#: Seconds.
-ASK_AGAIN_AFTER: Final = 1.0
 
 #: The hub keeps no more; those that run come first.
 MOST_LOGS: Final = 2000
@@ -89,17 +83,7 @@ def keep_logs() -> int:
         for draft in drafts:
             _note(draft, states.get((draft.row.host_id, draft.row.container_id)), problem=problem, now=now)
             draft.save()
-        if any(_is_under_way(draft, states) for draft in drafts):
-            # The hub answers with what it knows at once, and will soon know more.
-            nudge(KEEP, after=ASK_AGAIN_AFTER)
         return len(drafts)
-
-
-def _is_under_way(draft: _Draft, states: Mapping[Key, Mapping[str, Any]]) -> bool:
-    """Whether the hub is just finding out how a log is."""
-    row = draft.row
-    state = states.get((row.host_id, row.container_id), {}).get("state")
-    return state == "starting" or (state in ("resting", "following") and row.lost_at is not None)
 
 
 def _list(terms: Mapping[UUID, LogTerms], *, hosts: Mapping[UUID, Host], now: datetime) -> list[_Draft]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from console.celery import app
 from console.logs.retention import expire_logs
-from console.logs.services import KEEP, keep_logs
+from console.logs.services import keep_logs
 
+KEEP = "logs.keep"
 #: Seconds between two lists; what happens to a container has one sent at once.
 KEEP_EVERY = 10.0
 EXPIRE_EVERY = 600.0

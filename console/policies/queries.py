@@ -225,10 +225,7 @@ def _share_text(share: Reservation) -> str:
     ports = sorted({port.port for port in share.ports.all()})
     shown = ", ".join(str(port) for port in ports[:_MOST_PORTS_SHOWN]) + ("…" if len(ports) > _MOST_PORTS_SHOWN else "")
     parts = [
-        ngettext("%(count)s CPU", "%(count)s CPUs", 1 if share.nano_cpus == 10**9 else 2)
-        % {"count": cpus_text(share.nano_cpus)}
-        if share.nano_cpus
-        else "",
+        _("%(count)s CPUs") % {"count": cpus_text(share.nano_cpus)} if share.nano_cpus else "",
         _("%(size)s of memory") % {"size": size_text(share.memory_bytes)} if share.memory_bytes else "",
         _("%(size)s of disk") % {"size": size_text(share.disk_bytes)} if share.disk_bytes else "",
         ngettext("port %(ports)s", "ports %(ports)s", len(ports)) % {"ports": shown} if ports else "",

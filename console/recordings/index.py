@@ -13,7 +13,6 @@ from django.db.models.expressions import RawSQL
 from console.recordings.models import RecordingText
 
 _SHORTEST = 3
-_WILDCARDS = frozenset("%_")
 
 _INSTALL: dict[str, tuple[str, ...]] = {
     "sqlite": (
@@ -62,9 +61,7 @@ def remove(connection: BaseDatabaseWrapper) -> None:
 def matching(texts: QuerySet[RecordingText], words: str) -> QuerySet[RecordingText]:
     """Return those of ``texts`` that hold ``words`` as they stand, in any case."""
     if connection.vendor == "sqlite" and len(words) >= _SHORTEST:
+        # What is a wildcard here finds too much; the condition below looks again.
         found = RawSQL("SELECT rowid FROM recordings_text_index WHERE text LIKE %s", (f"%{words}%",))
         texts = texts.filter(pk__in=found)
-        if not _WILDCARDS & set(words):
-            return texts
-        # They find too much there; the condition below takes them as they are.
     return texts.filter(text__icontains=words)

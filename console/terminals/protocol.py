@@ -1,4 +1,4 @@
-"""The control frames of a terminal, typed. `static/js/terminal.js` has the same on its end.
+"""The control frames of a terminal, typed. `static/js/terminal-stream.js` has the same on its end.
 
 Binary frames are bytes of the terminal, both ways. Text frames are JSON objects, one class here each. A frame with an
 unknown type, key or a value out of bounds is refused; nothing of it is used.

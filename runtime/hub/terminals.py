@@ -383,15 +383,13 @@ class HeldTerminal:
                 while self._recorder is not None and self._recorder.backlog > RECORDER_ROOM:  # noqa: ASYNC110
                     await asyncio.sleep(REST)
                 if terminal.tty:
-                    data = shown = await terminal.read()
+                    data = await terminal.read()
                 else:
                     chunk = await terminal.read_chunk()
                     data = b"" if chunk is None else bytes((chunk.channel,)) + _sized(chunk.data)
-                    # A recording is of a terminal: lines begin at its left.
-                    shown = b"" if chunk is None else chunk.data.replace(b"\n", b"\r\n")
                 if not data:
                     break
-                self._took(data, shown=shown)
+                self._took(data)
                 if len(data) >= BURST:
                     await asyncio.sleep(REST)
             code = await self._find_exit_code(terminal)
@@ -411,11 +409,11 @@ class HeldTerminal:
             return True
         return self._ring.end - self._awaited[0] < CAPACITY - WINDOW
 
-    def _took(self, data: bytes, *, shown: bytes) -> None:
+    def _took(self, data: bytes) -> None:
         offset = self._ring.end
         self._ring.append(data)
         if self._recorder is not None:
-            self._recorder.output(shown)
+            self._recorder.output(data)
         for seat in self._seats.values():
             seat.follow(offset, data, self._ring)
 

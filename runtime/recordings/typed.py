@@ -24,7 +24,7 @@ TEXT_LIMIT: Final = 1000
 #: Seconds after which an escape character alone was the key of that name.
 _ESCAPE_ALONE: Final = 0.05
 #: Of a long output that nobody waits for, only the end can be what the cursor stands in.
-_LOOK_BACK: Final = 2 * 1024
+_LOOK_BACK: Final = 8 * 1024
 
 _KEY = re.compile(
     r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)"

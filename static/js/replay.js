@@ -142,8 +142,7 @@ class Replay {
     this.onKey = (event) => this.key(event);
     this.onClick = (event) => this.follow(event);
     document.addEventListener("keydown", this.onKey);
-    // Before htmx, which follows links by a listener on each of them.
-    this.page.addEventListener("click", this.onClick, { capture: true });
+    this.page.addEventListener("click", this.onClick);
     this.showState();
   }
 
@@ -156,7 +155,7 @@ class Replay {
     }
     this.observer.disconnect();
     document.removeEventListener("keydown", this.onKey);
-    this.page.removeEventListener("click", this.onClick, { capture: true });
+    this.page.removeEventListener("click", this.onClick);
     this.terminal.dispose();
   }
 

@@ -23,6 +23,7 @@ export class Notices {
         "p",
         {},
         element("strong", { text }),
+        " ",
         detail ? element("span", { text: detail }) : null,
       ),
       stays

@@ -9,19 +9,31 @@ const TYPING = 2500;
 
 let numbered = 0;
 
-/** Return what the console says about a terminal, or throw in words. */
-async function ask(session, path, fields = null) {
+async function speak(session, path, fields = null) {
   const answer = await fetch(`/terminals/${session}/${path}/`, {
     method: fields ? "POST" : "GET",
     body: fields ? new URLSearchParams(fields) : undefined,
-    headers: { "X-CSRFToken": csrfToken(), Accept: "application/json" },
+    headers: { "X-CSRFToken": csrfToken(), Accept: "application/json", ...(fields ? { "HX-Request": "true" } : {}) },
   });
-  const said = await answer.json().catch(() => ({}));
   if (!answer.ok || answer.redirected) {
-    const cause = said.errors ? Object.values(said.errors).flat().join(" ") : said.message;
-    throw new Error(cause || gettext("The console refused this."));
+    const said = await answer.json().catch(() => ({}));
+    throw new Error(said.message || gettext("The console refused this."));
   }
-  return said;
+  return answer;
+}
+
+/** Return what the console says about a terminal. Throws in words. */
+async function ask(session, path) {
+  return (await speak(session, path)).json();
+}
+
+/** Have the console do something to a terminal, and show what it says. Throws in words. */
+async function order(session, path, fields) {
+  const answer = await speak(session, path, fields);
+  const { toasts } = JSON.parse(answer.headers.get("HX-Trigger") ?? "{}");
+  if (toasts) {
+    document.dispatchEvent(new CustomEvent("toasts", { detail: toasts }));
+  }
 }
 
 export class People {
@@ -63,8 +75,8 @@ export class People {
     this.right = element(
       "select",
       { class: "select", "aria-label": gettext("What they may do") },
-      element("option", { value: "", text: gettext("watches") }),
-      element("option", { value: "on", text: gettext("types") }),
+      element("option", { value: "watch", text: gettext("watches") }),
+      element("option", { value: "type", text: gettext("types") }),
     );
     this.problem = element("p", { class: "stream-error small", role: "alert" });
     return element(
@@ -171,7 +183,7 @@ export class People {
   // Whom it is shared with and who is not here now.
   guests(persons) {
     const here = new Set(persons.map(({ person }) => person));
-    return this.view.owns ? this.known.filter(({ id, shared }) => shared && !here.has(String(id))) : [];
+    return this.view.owns ? this.known.filter(({ id, shared }) => shared && !here.has(id)) : [];
   }
 
   row(person) {
@@ -193,14 +205,13 @@ export class People {
   }
 
   guestRow({ id, name, shared }) {
-    const person = String(id);
     return element(
       "li",
-      { "data-person": person, class: "is-away" },
+      { "data-person": id, class: "is-away" },
       element("span", { class: "terminal-typing" }),
       element("span", { class: "truncate terminal-name", text: name }),
       element("span", { class: "muted small", text: gettext("not here") }),
-      this.tools(person, shared === "types"),
+      this.tools(id, shared === "types"),
     );
   }
 
@@ -215,23 +226,23 @@ export class People {
         text: label,
         on: { click: () => this.run(run) },
       });
-    const mayType = this.known.find(({ id }) => String(id) === person)?.may_type ?? true;
-    const toggled = types || mayType;
+    // Who oversees terminals is here without a share, and is not put out.
+    const { may_type: mayType = false, shared = null } = this.known.find(({ id }) => id === person) ?? {};
     return element(
       "span",
       { class: "row terminal-tools" },
-      toggled
-        ? tool(types ? gettext("Only watch") : gettext("Let type"), "toggle", () =>
-            this.order("share", { person, types: types ? "" : "on" }),
-          )
-        : null,
+      types && shared
+        ? tool(gettext("Only watch"), "toggle", () => this.order("share", { person, role: "watch" }))
+        : mayType && !types
+          ? tool(gettext("Let type"), "toggle", () => this.order("share", { person, role: "type" }))
+          : null,
       mayType ? tool(gettext("Hand over"), "hand-over", () => this.order("hand-over", { person })) : null,
-      tool(gettext("Remove"), "remove", () => this.order("unshare", { person })),
+      shared ? tool(gettext("Remove"), "remove", () => this.order(`share/${person}/remove`, {})) : null,
     );
   }
 
   order(path, fields) {
-    return ask(this.view.session, path, fields);
+    return order(this.view.session, path, fields);
   }
 
   async run(work) {
@@ -267,11 +278,14 @@ export class People {
     const mayType = this.chosen()?.may_type ?? true;
     this.right.options[1].disabled = !mayType;
     if (!mayType) {
-      this.right.value = "";
+      this.right.value = "watch";
     }
   }
 
   async share() {
+    if (!this.chosen()) {
+      await this.load(); // who is quick is here before the names are
+    }
     const person = this.chosen();
     if (!person) {
       this.problem.textContent = gettext("Choose somebody who may see this container.");
@@ -279,12 +293,11 @@ export class People {
     }
     this.problem.textContent = "";
     try {
-      await this.order("share", { person: person.id, types: this.right.value });
+      await this.order("share", { person: person.id, role: this.right.value });
     } catch (problem) {
       this.problem.textContent = problem.message;
       return;
     }
-    toast({ level: "success", title: interpolate(gettext("Shared with %s"), [person.name]) });
     this.field.value = "";
     await this.load();
   }

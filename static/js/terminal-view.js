@@ -24,8 +24,8 @@ import { toast } from "./toast.js";
 const SCROLLBACK = 10000;
 const LARGE_PASTE = 5000;
 const STDERR = 2;
-/** A terminal that is larger than a watcher's pane is drawn smaller, but not smaller than this. */
-const SMALLEST_TEXT = 6;
+/** A terminal that is wider than a watcher's pane is drawn smaller, but not smaller than this. */
+const SMALLEST_TEXT = 7;
 /** What clears the screen in its place among the bytes: the terminal may not have drawn yet what came before. */
 const CLEAR = "\x1bc";
 const SIZE_REST = 60;
@@ -81,6 +81,7 @@ export class TerminalView {
     this.hasEnded = false; // the process, not just the connection to it
     this.types = true;
     this.owns = !session;
+    this.isGuest = false; // the terminal was somebody else's when it was first seen here
     this.tab = null;
     this.stream = null;
     this.build();
@@ -338,6 +339,7 @@ export class TerminalView {
     this.showRights();
     this.save();
     if (isFirst) {
+      this.isGuest = !frame.owns;
       // It may have begun because somebody else started the container, while this reader types elsewhere.
       const typing = document.activeElement?.closest("input, textarea, select");
       if (!typing || this.root.contains(typing)) {
@@ -362,6 +364,7 @@ export class TerminalView {
     const parsed = () => {
       this.isOld = false;
       rendered();
+      this.showCursor();
     };
     if (isOld) {
       // Said when the terminal comes to these bytes, which is later.
@@ -436,6 +439,10 @@ export class TerminalView {
 
   showRights() {
     this.root.dataset.watches = String(!this.types);
+    // To run something else would end what runs, and that is its owner's to do.
+    this.bar.querySelectorAll('[data-name="choose"]').forEach((choice) => {
+      choice.hidden = !this.owns;
+    });
     this.endItem.textContent = this.owns ? gettext("End this terminal") : gettext("Leave this terminal");
     this.people.show();
   }
@@ -469,7 +476,7 @@ export class TerminalView {
       actions.push(button(gettext("Use it here"), () => this.joinAgain(), { variant: "outline", name: "join" }));
     } else if (actions.length > 0) {
       actions.push(chooser(this.params, (changes) => this.reopen(changes)));
-    } else if (this.params.container) {
+    } else if (this.params.container && !this.isGuest) {
       actions.push(button(gettext("Open again"), () => this.reopen(), { variant: "outline", name: "again" }));
     }
     if (needsApproval && this.params.container) {
@@ -686,7 +693,7 @@ export class TerminalView {
     const { columns, rows } = this.pty ?? this.size ?? { columns: this.terminal.cols, rows: this.terminal.rows };
     const isKnown = this.pty !== null && this.size !== null;
     if (isKnown && !this.types) {
-      const ratio = Math.min(1, this.size.columns / columns, this.size.rows / rows);
+      const ratio = Math.min(1, this.size.columns / columns);
       const text = Math.max(SMALLEST_TEXT, Math.floor(textSize() * ratio));
       if (this.terminal.options.fontSize !== text) {
         this.terminal.options.fontSize = text;
@@ -702,6 +709,17 @@ export class TerminalView {
     this.screen.title = isBoxed
       ? interpolate(gettext("%s × %s cells: as many as fit for everybody who types."), [columns, rows])
       : "";
+  }
+
+  // Of a terminal that is higher than a watcher's pane, the part that is written to is shown.
+  showCursor() {
+    const { screen } = this;
+    if (screen.scrollHeight > screen.clientHeight) {
+      const { cursorY } = this.terminal.buffer.active;
+      const line = screen.scrollHeight / this.terminal.rows;
+      const top = Math.max(0, (cursorY + 1) * line - screen.clientHeight);
+      screen.scrollTop = Math.min(Math.max(screen.scrollTop, top), cursorY * line);
+    }
   }
 
   focus() {
