@@ -14,36 +14,25 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import re2
-
 from console.gateway import Channel, LogBlock, LogFiles, LogLine, LogPosition
 from console.logs.files import files_of
 from console.logs.models import KeptLog
+from console.terminals.log_search import SEQUENCE
 
 #: Lines of a page, and matches of a search.
 PAGE: Final = 500
 MATCHES: Final = 200
-#: Bytes that a compiled pattern may take: what needs more would be slow, too.
-PATTERN_MEMORY: Final = 512 * 1024
 #: Seconds that one request searches; what is left is the next one's.
 PATIENCE: Final = 2.0
 #: Bytes of a line that a page shows.
 SHOWN: Final = 8000
 LONGEST_PATTERN: Final = 500
 
-#: What steers a terminal, and is no text.
-SEQUENCE: Final = re.compile(
-    rb"\x1b(?:\[[0-9;:]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[PX^_][^\x1b\n]*(?:\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])"
-)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PLACE: Final = re.compile(r"([0-9a-f]{32})\.(\d{1,9})\.(\d{1,9})")
 #: A pattern that says what stands before its match cannot be looked for before lines are taken apart.
 _LOOKS_BACK: Final = re.compile(r"\^|\\[AB]")
 _END: Final = LogPosition(10**9, 0)
-
-
-class BadPattern(ValueError):
-    """A regular expression that is none, or that RE2 does not know; its sentence is RE2's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,21 +240,6 @@ class Reader:
             begins=self.logs[self._numbers[place.log_id]] if is_other else None,
             after=self.logs[self._numbers[behind]] if is_other and behind is not None else None,
         )
-
-
-def compile_pattern(text: str, *, is_pattern: bool, matches_case: bool) -> Any:
-    """Return what is looked for, for bytes: linear in time, whatever it is. Raises ``BadPattern``."""
-    options = re2.Options()
-    options.max_mem = PATTERN_MEMORY
-    options.log_errors = False
-    options.never_nl = True
-    options.case_sensitive = matches_case
-    source = text if is_pattern else re2.escape(text)
-    try:
-        return re2.compile(source.encode(), options)
-    except re2.error as error:
-        said = error.args[0] if error.args else ""
-        raise BadPattern(said.decode(errors="replace") if isinstance(said, bytes) else str(said)) from error
 
 
 def _may_match(pattern: Any, block: LogBlock) -> bool:

@@ -61,7 +61,8 @@ class _Draft:
     def save(self) -> None:
         """Write it, if there is anything to write, and tell the pages."""
         if self.row._state.adding:  # noqa: SLF001  Django's documented place for it
-            self.row.save(force_insert=True)
+            # Another worker may have been faster; the next list finds its row.
+            KeptLog.objects.bulk_create([self.row], ignore_conflicts=True)
         elif self._changed:
             self.row.save(update_fields=self._changed)
         else:

@@ -33,8 +33,9 @@ from console.logs import queries
 from console.logs.access import access_kept_log, access_kept_logs, still_readable
 from console.logs.forms import ReadForm
 from console.logs.models import KeptLog
-from console.logs.reading import BadPattern, Reader, Reading, Row, compile_pattern, moment_of
+from console.logs.reading import Reader, Reading, Row, moment_of
 from console.people.access import visible_teams
+from console.terminals.log_search import BadPattern, Query
 
 #: Bytes of a file that are sent at once.
 _PART = 256 * 1024
@@ -97,7 +98,7 @@ def _read(reader: Reader, log: KeptLog, form: ReadForm) -> tuple[str, Reading]:
     before, after, around = (form.place(name) for name in ("before", "after", "around"))
     if data.get("q"):
         try:
-            pattern = compile_pattern(data["q"], is_pattern=data["regex"], matches_case=data["case"])
+            pattern = Query(text=data["q"], is_pattern=data["regex"], matches_case=data["case"]).compile()
         except BadPattern as error:
             return _("This is no regular expression: %(cause)s.") % {"cause": error}, Reading()
         return "", reader.search(pattern, before=before)

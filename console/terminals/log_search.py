@@ -47,7 +47,8 @@ LONGEST_LINE: Final = 2 * 1024 * 1024
 #: Searches that one person may have running in one process.
 AT_ONCE: Final = 2
 
-_SEQUENCE = re.compile(
+#: What steers a terminal, and is no text.
+SEQUENCE: Final = re.compile(
     rb"\x1b(?:\[[0-9;:]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[PX^_][^\x1b\n]*(?:\x1b\\)?|[@-Z\\-_]|[ -/]+[0-~])"
 )
 
@@ -226,7 +227,7 @@ class Scan:
         """One round: the lines as one text, without timestamps, colours and carriage returns."""
         text = b"\n".join([line.partition(b" ")[2] for _channel, line in lines])
         if b"\x1b" in text:
-            text = _SEQUENCE.sub(b"", text)
+            text = SEQUENCE.sub(b"", text)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").removesuffix(b"\r")
         begun = time.perf_counter()
