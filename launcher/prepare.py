@@ -193,7 +193,6 @@ def database(data_dir: DataDir, *, env: Mapping[str, str]) -> None:
         return
     with say.step("Preparing the database"):
         run([python(), "manage.py", "migrate", "--no-input"], env=env, cwd=ROOT)
-        run([python(), "manage.py", "createcachetable"], env=env, cwd=ROOT)
     stamp.write_text(fingerprint)
 
 

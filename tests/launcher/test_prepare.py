@@ -48,21 +48,21 @@ def test_the_database_is_migrated_once(tmp_path: Path, calls: list[str]) -> None
     (tmp_path / "pilothouse.sqlite3").touch()
     prepare.database(data_dir, env={})
     prepare.database(data_dir, env={})
-    assert _verbs(calls) == ["migrate", "createcachetable"]
+    assert _verbs(calls) == ["migrate"]
 
 
 def test_a_removed_database_is_made_again(tmp_path: Path, calls: list[str]) -> None:
     data_dir = DataDir.open(tmp_path)
     prepare.database(data_dir, env={})
     prepare.database(data_dir, env={})
-    assert _verbs(calls) == ["migrate", "createcachetable"] * 2
+    assert _verbs(calls) == ["migrate"] * 2
 
 
 def test_a_servers_database_is_always_asked(tmp_path: Path, calls: list[str]) -> None:
     data_dir = DataDir.open(tmp_path)
     prepare.database(data_dir, env={"DATABASE_URL": "postgresql://db/pilothouse"})
     prepare.database(data_dir, env={"DATABASE_URL": "postgresql://db/pilothouse"})
-    assert _verbs(calls) == ["migrate", "createcachetable"] * 2
+    assert _verbs(calls) == ["migrate"] * 2
 
 
 def test_a_step_that_failed_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
