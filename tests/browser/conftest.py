@@ -100,6 +100,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if "tests/browser/" in item.nodeid]
     for item in ours:
         item.add_marker(pytest.mark.browser)
+        # The first of them waits until the console stands.
+        item.add_marker(pytest.mark.timeout(360))
         item.add_marker(pytest.mark.xdist_group("browser"))
     # The link for the first admin works once: the test that follows it comes before all that need an admin.
     ours.sort(key=lambda item: "test_first_admin" not in item.nodeid)
@@ -158,7 +160,7 @@ def console(provider: Provider) -> Iterator[Console]:
 
 
 def _wait_for_link(log: Path, process: subprocess.Popen[str]) -> str:
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         text = log.read_text()
         found = re.search(r"http://\S+/first-admin/\S+", text)
