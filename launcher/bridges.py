@@ -178,7 +178,9 @@ def _remove(name: str) -> None:
     mark = _Mark.on(name)
     others = _in_the_books(mark.data_root) or _within(mark.addresses) if mark else []
     for other in {*others} - {name}:
-        _delete(other)
+        # The first bridge of another engine is for that one to take away, wherever its addresses are.
+        if _Mark.on(other) is None:
+            _delete(other)
     _delete(name)
 
 

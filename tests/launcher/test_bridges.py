@@ -154,3 +154,14 @@ def test_another_bridge_without_our_mark_is_nobodys_to_take(make: Callable[..., 
         assert there(_FOREIGN)
     finally:
         run(["ip", "link", "delete", _FOREIGN])
+
+
+def test_the_first_bridge_of_a_living_engine_stays_wherever_its_addresses_are(
+    make: Callable[..., bridges.Bridge], elsewhere: Callable[[str], tuple[subprocess.Popen[str], bridges.Network]]
+) -> None:
+    bridge = make(_ONE)
+    elsewhere(_OTHER)
+    run(["ip", "address", "add", f"{bridge.addresses[-2]}/{bridges.NETWORK_BITS}", "dev", _OTHER])
+    bridge.remove()
+    assert not there(_ONE)
+    assert there(_OTHER)
