@@ -178,7 +178,6 @@ export class LogFinder {
     this.pending = null;
     this.tell(remark);
     this.show();
-    announce(this.status.textContent);
   }
 
   // Returns where to go on, if there is more.

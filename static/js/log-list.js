@@ -34,7 +34,8 @@ function marked(text, found) {
 export class LogList {
   /**
    * `options` is {times, wrap, folds, level}; `marks(line)` gives the parts of a line in which something was found, or
-   * null; `onChange()` is called when it begins or ends to follow, `onChoose(line)` when a line is clicked.
+   * null; `onChange()` is called when it was drawn, `onChoose(line)` when a line is clicked; `onNearEnd()` says whether
+   * more is read behind the last line.
    */
   constructor({ options, marks, onChange, onChoose, onNearEnd }) {
     this.options = options;
@@ -143,9 +144,17 @@ export class LogList {
 
   // The oldest go, and the view stays where it is.
   drop() {
-    const anchor = this.anchor();
-    this.all.splice(0, DROP);
-    this.refilter(anchor);
+    const gone = new Set(this.all.splice(0, DROP));
+    let count = 0;
+    while (count < this.lines.length && gone.has(this.lines[count])) {
+      count += 1;
+    }
+    const height = this.tops[count];
+    this.lines.splice(0, count);
+    this.tops = this.tops.slice(count).map((top) => top - height);
+    if (!this.follows) {
+      this.view.scrollTop = Math.max(0, this.view.scrollTop - height);
+    }
   }
 
   refilter(anchor = this.anchor()) {
@@ -401,10 +410,9 @@ export class LogList {
     }
     this.ownTop = null;
     const atEnd = this.view.scrollTop + this.view.clientHeight >= this.view.scrollHeight - LINE;
-    if (atEnd) {
-      this.onNearEnd();
-    }
-    if (atEnd !== this.follows && !(atEnd && this.isPaused)) {
+    // What is read on is to be read, not rushed through.
+    const goesOn = atEnd && this.onNearEnd();
+    if (atEnd !== this.follows && !(atEnd && (this.isPaused || goesOn))) {
       this.follows = atEnd;
       this.unseen = atEnd ? 0 : this.unseen;
     }

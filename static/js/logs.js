@@ -265,15 +265,13 @@ export class LogsView {
     }
   }
 
-  // At the end of what is here of a place, more is read.
+  // At the end of what is here of a place, more is read. Returns whether it is.
   readOn() {
-    if (this.place && this.place.waits.size === 0) {
-      for (const source of this.sources) {
-        if (source.state === "cut") {
-          source.goOn({ most: LINES_AFTER });
-        }
-      }
+    const cut = this.place?.waits.size === 0 ? this.sources.filter((source) => source.state === "cut") : [];
+    for (const source of cut) {
+      source.goOn({ most: LINES_AFTER });
     }
+    return cut.length > 0;
   }
 
   onState(source) {
@@ -295,10 +293,10 @@ export class LogsView {
     this.list.add([remarkOf(text, { source: last?.source, time: last?.time ?? null })]);
   }
 
-  // A container that starts again goes on writing to the same log.
+  // A container that starts again goes on writing to the same log; an engine that failed may be back.
   onChange(topics) {
     for (const source of this.sources) {
-      if (source.state === "ended" && !this.range.isOver() && topics.includes(source.topic)) {
+      if (["ended", "failed"].includes(source.state) && !this.range.isOver() && topics.includes(source.topic)) {
         source.part = { ...source.part, follow: true };
         source.connectAfter(700);
       }
