@@ -84,7 +84,7 @@ from runtime.hub import messages as hub_messages
 from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
 from runtime.hub.logs import moment_of
 from runtime.recordings import FaultKind as RecordingFault
-from runtime.recordings import LineReader, Place, chain_path, is_closed, read_events
+from runtime.recordings import LineReader, Place, chain_path, is_closed, length_of
 from runtime.recordings import Verdict as RecordingVerdict
 from runtime.recordings import verify as verify_recording
 
@@ -166,9 +166,9 @@ __all__ = [
     "hub_messages",
     "is_archive_safe",
     "is_closed",
+    "length_of",
     "moment_of",
     "open_engine",
-    "read_events",
     "submit",
     "verify_recording",
 ]

@@ -23,7 +23,7 @@ from console.gateway import (
     chain_path,
     hub_messages,
     is_closed,
-    read_events,
+    length_of,
     verify_recording,
 )
 from console.hosts.models import Host
@@ -44,6 +44,8 @@ OPENING = timedelta(minutes=1)
 LONGEST_CARE = timedelta(minutes=10)
 #: Of one recording, a search looks through so many characters: the first.
 INDEX_LIMIT = 8 * 1024 * 1024
+#: And through what the first so many bytes of the file showed, which may be the same again and again.
+READ_LIMIT = 64 * 1024 * 1024
 #: Lines of so many characters together are one row of the index.
 TEXT_SIZE = 4000
 #: Rows written, recordings looked after, and recordings that go, in one go.
@@ -208,7 +210,7 @@ def close_recording(recording: Recording) -> None:
 
 def _length(recording: Recording) -> float:
     try:
-        return max((event.seconds for event in read_events(recording.file)), default=0.0)
+        return length_of(recording.file)
     except OSError:
         return 0.0
 
@@ -252,11 +254,11 @@ class _Rows:
         times: list[float] = []
         size = 0
         for line in reader:
+            if self.size >= INDEX_LIMIT or reader.place.offset >= READ_LIMIT:
+                break
             text = line.text.strip()
             if not text or text == self.last:
                 continue
-            if self.size >= INDEX_LIMIT:
-                break
             self.last = text
             # Half a surrogate pair, which no database takes, comes only from files that are none of ours.
             lines.append(text.encode("utf-8", "replace").decode())
@@ -290,7 +292,7 @@ def index_recording(recording: Recording) -> None:
             recording.read_offset, recording.read_skip = reader.place.offset, reader.place.skip
             recording.read_columns = reader.place.columns
             recording.indexed_size = rows.size
-            recording.is_indexed = is_ended or rows.size >= INDEX_LIMIT
+            recording.is_indexed = is_ended or rows.size >= INDEX_LIMIT or reader.place.offset >= READ_LIMIT
             recording.save(update_fields=["read_offset", "read_skip", "read_columns", "indexed_size", "is_indexed"])
     except OSError as error:
         logger.warning("recording not indexed", recording=str(recording.pk), error=str(error))

@@ -89,6 +89,17 @@ def _event(raw: bytes) -> Event | None:
             return None
 
 
+def length_of(path: Path) -> float:
+    """Return the moment of the last event, without reading the others. Raises ``OSError``."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _LINE_LIMIT))
+        # The first may be cut off by where we began, the last by a crash.
+        lines = file.read().splitlines(keepends=True)
+    found = (event for event in map(_event, reversed(lines)) if event is not None)
+    return next((event.seconds for event in found), 0.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where to go on reading lines: an event, and how many lines that it ended have been read already."""

@@ -114,6 +114,7 @@ def test_pages_of_the_console_have_no_barriers(box: str, signed_in: Callable[...
         "/hosts/add/",
         "/activity/",
         "/people/",
+        "/recordings/",
         "/people/invite/",
         "/people/teams/",
         "/people/teams/create/",

@@ -80,6 +80,16 @@ def test_of_an_endless_one_only_the_first_part_is_looked_through(
     assert 10_000 <= recording.indexed_size < 10_100
 
 
+def test_what_shows_the_same_again_and_again_is_read_to_a_limit(
+    bob: User, recorded: Callable[..., Recording], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "READ_LIMIT", 70_000)
+    recording = recorded(bob, "a plain line\r\n" * 20_000 + "the end\r\n")
+    assert recording.is_indexed
+    assert found("a plain line") == 1
+    assert found("the end") == 0
+
+
 def test_a_text_that_is_gone_is_found_no_more(bob: User, recorded: Callable[..., Recording]) -> None:
     recorded(bob, "secret words\r\n")
     assert found("secret") == 1

@@ -23,6 +23,7 @@ from runtime.recordings import (
     Recorder,
     RecordingFailure,
     is_closed,
+    length_of,
     lines_of,
     read_events,
     read_header,
@@ -356,6 +357,17 @@ async def test_reading_goes_on_where_it_was_and_no_line_comes_twice(path: Path) 
         found += [line.text for line in reader]
         place = reader.place
     assert found == ["one", "two", "three", "four", "five"]
+
+
+async def test_how_long_it_is_can_be_told_without_reading_it(path: Path) -> None:
+    recorder = begin(path)
+    recorder.output(b"one")
+    head = await recorder.close(0)
+    assert length_of(path) == pytest.approx(head.seconds, abs=0.001)
+    add(path, b'[7.5, "o", "two"]\n[9.5, "o", "cut o')
+    assert length_of(path) == 7.5
+    put(path, content(path).splitlines(keepends=True)[0])
+    assert length_of(path) == 0.0
 
 
 async def test_whether_it_was_closed_can_be_told_without_reading_it(path: Path) -> None:
