@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,31 @@ async def test_a_viewer_that_reads_nothing_stops_the_replay(
     size = await viewer.waiting()
     assert size <= 256 * 1024 + 64 * 1024
     await engine.kill_container(container.container_id)
+
+
+async def test_a_viewer_that_stalls_beside_a_quick_one_is_told_what_it_lost(
+    alice: User, signed_in: SignIn, connect: Connect, run: Run, engine: FakeEngine
+) -> None:
+    container = await run("cat")
+    key = await in_database(lambda: signed_in(alice))
+    stalled, quick = [await connect("/ws/logs/", key, first=asking(container, follow=True)) for _ in range(2)]
+    process = engine.processes(container.container_id)[0]
+    for viewer in (stalled, quick):
+        await viewer.control("opened")
+    await process.feed(b"first\n")
+    await lines_until(quick, b"first")
+    await lines_until(stalled, b"first")
+    for number in range(40):
+        await process.feed(b"%d\n" % number + (b"x" * 999 + b"\n") * 100)
+        await lines_until(quick, b"x" * 999)
+    await process.feed(b"last\n")
+    await lines_until(quick, b"last")
+    while (message := await stalled.next()).get("bytes"):
+        stalled.acknowledge()
+    skipped = json.loads(message["text"])
+    assert skipped["type"] == "skipped"
+    assert skipped["lost"] > 1_000_000
+    assert (await lines_until(stalled, b"last"))[-1] == (1, b"last")
 
 
 @pytest.mark.parametrize(
