@@ -106,7 +106,8 @@ def test_a_redis_that_is_away_is_found_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert health._redis_state() == "dead"
 
 
-def test_a_hub_that_does_not_listen_is_dead() -> None:
+def test_a_hub_that_does_not_listen_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     assert health._hub_state() == "dead"
 
 
