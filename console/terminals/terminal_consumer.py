@@ -129,7 +129,15 @@ class TerminalConsumer(StreamConsumer):
         if not is_new:
             rights = rights_at(self.user, session)
             if rights is None:
-                raise Refused(action, message=_("You may not use this terminal any more."))
+                lost = Refused(
+                    "terminal.watch",
+                    message=_("You may not use this terminal any more."),
+                    host=session.host,
+                    object_id=session.container_id,
+                    object_name=session.container_name,
+                )
+                record_refusal(lost, actor=self.user, origin=self.origin)
+                raise lost
             self.session, self.rights = session, rights
             return hub_messages.JoinTerminal(
                 session=str(session.pk),

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 from channels.layers import get_channel_layer
+from django.conf import settings
 
 from console.audit.models import AuditEvent
 from console.inventory.models import ObservedContainer
@@ -17,7 +18,8 @@ from console.lib.origin import Origin
 from console.lib.websocket import BAD_FRAME, REFUSED, UNKNOWN, in_database
 from console.routing import websocket_urlpatterns
 from console.terminals.services import issue_ticket
-from tests.console.terminals.conftest import Closed, Viewer, headers_of
+from runtime.hub.server import Hub
+from tests.console.terminals.conftest import Closed, Viewer, headers_of, opening
 from tests.console.world import (
     ANONYMOUS,
     DENY,
@@ -62,7 +64,7 @@ def _first_frame(key: str, who: str, *, things: Mapping[str, str], world: World)
         parameters={"command": ["cat"], "user": ""},
         origin=Origin(),
     )
-    return {"type": "open", "ticket": ticket, "columns": 80, "rows": 24}
+    return opening(ticket)
 
 
 async def _opening(key: str, who: str, first: dict[str, Any], *, world: World) -> tuple[str, dict[str, Any]]:
@@ -110,6 +112,9 @@ async def _socket_troubles(key: str, who: str, *, whose: str, world: World) -> l
 @pytest.mark.parametrize("key", SOCKETS)
 async def test_every_socket_knows_who_opens_it(key: str) -> None:
     with one_engine() as engine:
+        hub = Hub(connect=lambda _endpoint: engine, data_dir=settings.DATA_DIR)
+        settings.HUB_SOCKET.parent.mkdir(exist_ok=True)
+        await hub.listen(settings.HUB_SOCKET)
         world = await in_database(lambda: build(engine))
         found = []
         for whose in ("red", *(whose for whose in SOCKETS[key].of if whose != "red")):
@@ -118,6 +123,7 @@ async def test_every_socket_knows_who_opens_it(key: str) -> None:
                     f"{who} opened {key} about what is {whose}'s and {trouble}"
                     for trouble in await _socket_troubles(key, who, whose=whose, world=world)
                 ]
+        await hub.close()
     assert not found, "\n".join(found)
 
 

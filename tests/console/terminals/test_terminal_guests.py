@@ -164,6 +164,8 @@ async def test_who_is_put_out_is_out_at_once_and_does_not_come_back(
     key = room._clients["mara"].session.session_key or ""
     again = await room._connect("/ws/terminal/", key, first=opening(spare["ticket"], viewer="mara-two"))
     assert (await again.ending())[0] == 4403
+    refused = await in_database(lambda: rows("terminal.watch"))
+    assert refused[-1] == ("mara", "denied", "web-1")
     assert await room.typed(b"mine") == b"mine"
 
 
