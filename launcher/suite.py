@@ -14,7 +14,7 @@ _PROGRAMS = {
     "dockerd": "docker.io",
     "podman": "podman",
     "docker-registry": "docker-registry",
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "redis-server": "redis-server",
     "slapd": "slapd",
     "msgmerge": "gettext",

@@ -102,8 +102,11 @@ def test_the_shell_follows_the_size_of_its_pane(box: str, signed_in: Callable[..
     before = size()
     page.set_viewport_size({"width": 1000, "height": 600})
     expect(shown.locator("> div")).not_to_have_count(before[0])
-    page.wait_for_timeout(300)
+    # The page has drawn it anew; the shell hears of it a moment later.
     after = size()
+    while after[0] == before[0]:
+        page.wait_for_timeout(100)
+        after = size()
 
     assert after[0] < before[0]
     assert after[1] < before[1]
