@@ -71,6 +71,8 @@ class RawExec:
             json.dumps(body).encode(),
             content_type="application/json",
         )
+        if made.status != 201:
+            raise RuntimeError(f"no exec: {made.status} {made.text[:500]}")
         self.exec_id: str = json.loads(made.body)["Id"]
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(path))
