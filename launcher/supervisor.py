@@ -146,10 +146,6 @@ class Supervisor:
         await child.ended.wait()
         return child.process.returncode, child.lines
 
-    def pid_of(self, name: str) -> int | None:
-        """The process id of a running program, if it runs."""
-        return next((pid for pid, child in self._children.items() if child.program.name == name), None)
-
     async def shut_down(self) -> None:
         """End every process within :data:`STOP_TIMEOUT` seconds: first the applications, then what they stand on."""
         self._stop.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.hub.messages import WINDOW, Ended, Skipped, Viewer
@@ -34,7 +34,6 @@ class Seat:
     cursor: int
     acknowledged: int
     typed_at: float = 0.0
-    seated_at: float = field(default_factory=time.monotonic)
 
     def feed(self, ring: Ring) -> None:
         """Send what there is and the window allows."""

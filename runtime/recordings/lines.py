@@ -81,11 +81,6 @@ class LineScreen:
         """The cell within the line where the next character goes."""
         return self._cursor
 
-    @property
-    def is_between(self) -> bool:
-        """Whether nothing is awaited of an escape sequence."""
-        return not self._tail and self._string is None
-
     def between(self, start: int, end: int) -> str:
         """Return the text of some cells of the line."""
         return "".join(self._line[start:end])

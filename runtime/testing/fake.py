@@ -482,13 +482,6 @@ class FakeEngine:
             name, time.time(), driver=driver, labels=dict(labels or {}), options=dict(options or {})
         )
 
-    async def end_process(self, container_id: str, *, exit_code: int = 0) -> None:
-        """Let a container's main process end by itself."""
-        process = self._find(container_id).process
-        if process is not None:
-            process.signal(exit_code - 128)
-            await asyncio.sleep(0)
-
     def files(self, container_id: str) -> FakeFiles:
         """Return a container's files."""
         return self._find(container_id).tree
