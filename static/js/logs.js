@@ -35,7 +35,7 @@ function button(label, run, { name = null, pressed = null } = {}) {
   });
 }
 
-export class LogsView {
+class LogsView {
   /**
    * `params.sources` are {host, container, name, place}; `params.url` is the page that a link to a line leads to,
    * `params.at` and `params.line` the line that such a link means.

@@ -15,7 +15,7 @@ class Trouble extends Error {
   }
 }
 
-/** A size as people write it. */
+/** A size as limits are typed and read, the same as the server's (`size_text` in console/lib/amounts.py). */
 function sizeText(bytes) {
   const units = ["B", "KB", "MB", "GB"];
   let at = 0;
