@@ -122,6 +122,11 @@ def plan_recording(session: Session, terms: ShellTerms) -> hub_messages.Recordin
     )
 
 
+def pass_recording_on(session_id: UUID, *, person: User) -> None:
+    """The terminal is that of ``person`` now, and with it its recording; who began it is still named."""
+    Recording.objects.filter(session_id=session_id).update(person=person)
+
+
 def finish_recording(session_id: UUID) -> None:
     """The terminal has ended, however it did: its recording is to be closed soon. May be said more than once."""
     Recording.objects.filter(session_id=session_id, state=RecordingState.RECORDING, ended_at=None).update(

@@ -19,6 +19,7 @@ from console.audit.services import record
 from console.gateway import HubAway, HubRefused, hub_messages
 from console.lib.live import notify
 from console.lib.origin import Origin
+from console.recordings.services import pass_recording_on
 from console.terminals.models import TerminalSession, TerminalShare, TerminalState
 
 logger = structlog.get_logger(__name__)
@@ -133,6 +134,8 @@ def hand_over_terminal(*, actor: User, session: TerminalSession, person: User, o
         given = TerminalSession.objects.filter(pk=session.pk, state=TerminalState.OPEN, person=actor)
         if not given.update(person=person, session_key=session_key):
             raise NotDone(is_away=False)
+        # Else who gave it away, and was put out of it since, would go on watching it by its recording.
+        pass_recording_on(session.pk, person=person)
         TerminalShare.objects.filter(session=session, person=person).delete()
         TerminalShare.objects.update_or_create(session=session, person=actor, defaults={"types": True, "by": person})
         _record(session, actor=actor, action="terminal.hand_over", origin=origin, person=person.username)

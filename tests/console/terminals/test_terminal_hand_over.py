@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -11,6 +12,10 @@ from django.test import Client
 from console.accounts.models import User
 from console.accounts.sessions import forget_sessions, is_session_valid
 from console.gateway import hub_messages
+from console.policies.queries import terms_of
+from console.policies.rules import Recorded
+from console.recordings.models import Recording
+from console.recordings.services import plan_recording
 from console.terminals.access import place_of
 from console.terminals.models import TerminalSession
 from tests.console.terminals.oversight import Hub, bob, container, fresh, hub, mara, olga, red, rows, session, vera
@@ -44,6 +49,17 @@ def test_it_is_theirs_and_the_old_owner_stays_as_a_guest(
         hub_messages.SetPerson(session=str(session.pk), person=str(bob.pk), types=True),
     ]
     assert rows("terminal.hand_over") == [("bob", "succeeded", "web-1")]
+
+
+def test_the_recording_goes_with_it(
+    bob: User, mara: User, session: TerminalSession, url: str, hub: Hub, client_of: ClientOf
+) -> None:
+    plan_recording(session, replace(terms_of(None), recording=Recorded.ON))
+    assert Recording.objects.visible_to(fresh(bob)).exists()
+    client_of(bob).post(url, {"person": str(mara.pk)})
+    # What she does in it is not his to watch, whether he is put out of it or out of the team.
+    assert not Recording.objects.visible_to(fresh(bob)).exists()
+    assert Recording.objects.visible_to(fresh(mara)).exists()
 
 
 def test_not_to_somebody_who_is_signed_in_nowhere(
