@@ -17,7 +17,7 @@ from uuid import UUID
 from console.gateway import Channel, LogBlock, LogFiles, LogLine, LogPosition
 from console.logs.files import files_of
 from console.logs.models import KeptLog
-from console.terminals.log_search import SEQUENCE
+from console.terminals.log_search import MARKING, SEQUENCE, Effort
 
 #: Lines of a page, and matches of a search.
 PAGE: Final = 500
@@ -173,18 +173,21 @@ class Reader:
         return None
 
     def search(self, pattern: Any, *, before: Place | None = None) -> Reading:
-        """Return the newest lines before a place that ``pattern`` (RE2's, for bytes) matches."""
+        """Return the newest lines before a place that ``pattern`` (RE2's, for bytes) matches. Raises ``TooCostly``."""
+        effort = Effort(pattern)
         until = time.monotonic() + PATIENCE
         found: list[tuple[Place, LogLine]] = []
         looked: tuple[Place, LogLine] | None = None
         for log_id, block in self._blocks(before):
             if looked is not None and time.monotonic() >= until:
                 break
-            lines = block.lines() if _may_match(pattern, block) else block.lines()[:1]
+            lines = block.lines() if _may_match(pattern, effort, block) else block.lines()[:1]
             if before is not None and log_id == before.log_id:
                 lines = [(position, line) for position, line in lines if position < before.position]
             for position, line in reversed(lines):
-                if pattern.search(clean(line.data)):
+                text = clean(line.data)
+                effort.weigh(text)
+                if effort.search(text):
                     found.append((Place(log_id, position), line))
                     if len(found) > MATCHES:
                         return self._matches(found[:MATCHES], pattern, before=str(found[MATCHES - 1][0]))
@@ -210,7 +213,8 @@ class Reader:
         before: str = "",
         searched_to: datetime | None = None,
     ) -> Reading:
-        rows = [self._row(place, line, pattern=pattern) for place, line in reversed(found)]
+        until = time.monotonic() + MARKING
+        rows = [self._row(place, line, pattern=pattern, until=until) for place, line in reversed(found)]
         return Reading(rows=rows, before=before, searched_to=searched_to)
 
     def _reading(self, found: list[tuple[Place, LogLine]], *, has_before: bool, has_after: bool) -> Reading:
@@ -227,7 +231,9 @@ class Reader:
             after=str(found[-1][0]) if found and has_after else "",
         )
 
-    def _row(self, place: Place, line: LogLine, *, behind: UUID | None = None, pattern: Any = None) -> Row:
+    def _row(
+        self, place: Place, line: LogLine, *, behind: UUID | None = None, pattern: Any = None, until: float = 0
+    ) -> Row:
         data = clean(line.data)
         is_other = behind is not None and behind != place.log_id
         return Row(
@@ -236,27 +242,35 @@ class Reader:
             is_error=line.channel == Channel.STDERR,
             text=shown(data),
             raw=line.data[:SHOWN].decode(errors="replace").removesuffix("\r") if b"\x1b" in line.data else "",
-            parts=_marked(data, pattern) if pattern is not None else (),
+            parts=_marked(data, pattern, until=until) if pattern is not None else (),
             begins=self.logs[self._numbers[place.log_id]] if is_other else None,
             after=self.logs[self._numbers[behind]] if is_other and behind is not None else None,
         )
 
 
-def _may_match(pattern: Any, block: LogBlock) -> bool:
-    """Whether it is worth taking a block apart: most have nothing, and that is quickly known."""
+def _may_match(pattern: Any, effort: Effort, block: LogBlock) -> bool:
+    """Whether it is worth taking a block apart: most have nothing, and that is quickly known. Raises ``TooCostly``."""
     source = pattern.pattern
     text = source.decode(errors="replace") if isinstance(source, bytes) else source
     if _LOOKS_BACK.search(text) or b"\x1b" in block.content:
         return True
-    return pattern.search(block.content) is not None
+    at = 0
+    while at < len(block.content):
+        # Whole lines, and not all at once: what a pattern costs shows after a few.
+        end = block.content.find(b"\n", at + effort.round) + 1 or len(block.content)
+        effort.weigh(block.content[at:end])
+        if effort.search(block.content[at:end]) is not None:
+            return True
+        at = end
+    return False
 
 
-def _marked(data: bytes, pattern: Any) -> tuple[str, ...]:
-    """Cut a line where it matches: text, match, text …"""
+def _marked(data: bytes, pattern: Any, *, until: float) -> tuple[str, ...]:
+    """Cut a line where it matches: text, match, text …; when it is too late for that, not any more."""
     data = data[:SHOWN]
     parts: list[bytes] = []
     at = looked = 0
-    while looked <= len(data) and len(parts) < 100:
+    while looked <= len(data) and len(parts) < 100 and time.monotonic() < until:
         match = pattern.search(data, looked)
         if match is None:
             break

@@ -35,7 +35,7 @@ from console.logs.forms import ReadForm
 from console.logs.models import KeptLog
 from console.logs.reading import Reader, Reading, Row, moment_of
 from console.people.access import visible_teams
-from console.terminals.log_search import BadPattern, Query
+from console.terminals.log_search import BadPattern, Query, TooCostly
 
 #: Bytes of a file that are sent at once.
 _PART = 256 * 1024
@@ -101,7 +101,10 @@ def _read(reader: Reader, log: KeptLog, form: ReadForm) -> tuple[str, Reading]:
             pattern = Query(text=data["q"], is_pattern=data["regex"], matches_case=data["case"]).compile()
         except BadPattern as error:
             return _("This is no regular expression: %(cause)s.") % {"cause": error}, Reading()
-        return "", reader.search(pattern, before=before)
+        try:
+            return "", reader.search(pattern, before=before)
+        except TooCostly:
+            return _("This regular expression takes too long; write it without large repeats."), Reading()
     problem = " ".join(str(messages[0]) for name, messages in form.errors.items() if name in ("at", "q"))
     if around is not None:
         return problem, reader.page_around(around)

@@ -31,6 +31,10 @@ ROUND: Final = 0.02
 SLOWEST: Final = 500_000
 #: Seconds that all the calls of one search must have taken before it is judged.
 JUDGED_AFTER: Final = 0.1
+#: Bytes that a call costs beside those of its text.
+CALL: Final = 64
+#: Seconds that looking for the places within lines may take; after that, lines are given without.
+MARKING: Final = 1.0
 #: Bytes gathered before they are looked at: engines may give a line at a time.
 BATCH: Final = 64 * 1024
 #: Seconds for one request; what is left is the next one's.
@@ -137,6 +141,44 @@ def turn(person: Any) -> Iterator[None]:
             del _running[person]
 
 
+class Effort:
+    """What a pattern costs: one that is too slow is given up, before much time has gone into it."""
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+        self._took = 0.0
+        self._looked_at = 0
+        #: Bytes to look at in one go.
+        self.round = SMALLEST_ROUND
+
+    def weigh(self, text: bytes) -> None:
+        """Look at a long text in parts: what one costs is known before the whole takes minutes. Raises ``TooCostly``.
+
+        Who wrote a line chose its length.
+        """
+        at = 0
+        while len(text) > 2 * self.round and at < len(text):
+            part = text[at : at + self.round]
+            self.search(part)
+            at += len(part)
+
+    def search(self, text: bytes, at: int = 0) -> Any:
+        """Return the first match in ``text`` from ``at`` on, if there is one. Raises ``TooCostly``."""
+        # Of this thread's own time: others may be busy beside it.
+        begun = time.thread_time()
+        match = self._pattern.search(text, at)
+        took = time.thread_time() - begun
+        self._took += took
+        self._looked_at += (len(text) if match is None else match.end()) - at + CALL
+        if self._took > JUDGED_AFTER and self._looked_at / self._took < SLOWEST:
+            raise TooCostly
+        if took >= ROUND:
+            self.round = max(SMALLEST_ROUND, self.round // 2)
+        elif len(text) - at >= self.round:
+            self.round = min(LARGEST_ROUND, self.round * 2)
+        return match
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     channel: int
@@ -173,15 +215,15 @@ class Scan:
     def __init__(self, query: Query) -> None:
         self.query = query
         self._pattern = query.compile()
+        self._effort = Effort(self._pattern)
+        #: Seconds that it has taken to find the places within lines.
+        self._marking = 0.0
         self._rests: dict[int, bytes] = {}
         self._before: deque[_Line] = deque(maxlen=query.before)
         #: The number of the next line, of the last that was given, and up to which lines are given as context.
         self._next = 0
         self._given = -1
         self._until = -1
-        self._round = SMALLEST_ROUND
-        self._took = 0.0
-        self._looked_at = 0
         self.hits = 0
         self.lines = 0
         self.place = query.place or Place(0, 0)
@@ -216,7 +258,7 @@ class Scan:
         at = 0
         while at < len(lines) and not self.is_full:
             end, size = at, 0
-            while end < len(lines) and size < self._round:
+            while end < len(lines) and size < self._effort.round:
                 size += len(lines[end][1]) + 1
                 end += 1
             rows += self._look_at(lines[at:end])
@@ -230,15 +272,8 @@ class Scan:
             text = SEQUENCE.sub(b"", text)
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n").removesuffix(b"\r")
-        begun = time.perf_counter()
+        self._effort.weigh(text)
         found = self._find(text)
-        took = time.perf_counter() - begun
-        self._took += took
-        self._looked_at += len(text) + 1
-        if self._took > JUDGED_AFTER and self._looked_at / self._took < SLOWEST:
-            raise TooCostly
-        larger, smaller = self._round * 2, self._round // 2
-        self._round = min(LARGEST_ROUND, larger) if took < ROUND else max(SMALLEST_ROUND, smaller)
         batch = _Batch(lines, text)
         rows = self._give(batch, found)
         self._next += len(lines)
@@ -250,7 +285,7 @@ class Scan:
         """Return which lines of a text have it."""
         found: list[int] = []
         line = at = 0
-        while (match := self._pattern.search(text, at)) is not None:
+        while (match := self._effort.search(text, at)) is not None:
             line += text.count(b"\n", at, match.start())
             found.append(line)
             end = text.find(b"\n", match.end())
@@ -341,11 +376,15 @@ class Scan:
     def _marks(self, text: bytes) -> list[tuple[int, int]]:
         marks: list[tuple[int, int]] = []
         at = 0
-        while len(marks) < MOST_MARKS and at <= len(text):
+        while len(marks) < MOST_MARKS and at <= len(text) and self._marking < MARKING:
+            begun = time.thread_time()
             match = self._pattern.search(text, at)
+            self._marking += time.thread_time() - begun
             if match is None:
                 break
             begin, end = match.span()
+            if marks and begin > max(SHOWN, marks[0][0] + SHOWN):
+                break
             if end > begin:
                 marks.append((begin, end))
             at = max(end, at + 1, begin + 1)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from html import unescape
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -184,6 +186,19 @@ def test_a_search_that_takes_long_says_how_far_it_is(
     assert "Searched back to" in page
     page = page_of(client, lives[0], link(page, "prev"))
     assert texts(page) == ["b<mark>2</mark>"]
+
+
+@pytest.mark.parametrize("pattern", ["(?:.?){800}~", "^(?:.?){800}~"])
+def test_a_pattern_that_costs_too_much_is_given_up(
+    pattern: str, bob: User, client_of: ClientOf, red: Team, make_log: MakeLog
+) -> None:
+    log = make_log(red, [line(at, "ab" * 1000) for at in range(150)])
+    client = client_of(bob)
+    begun = time.process_time()
+    page = page_of(client, log, f"?q={quote(pattern)}&regex=on")
+    # 300 KB, at the 20 kB that such a pattern does in a second.
+    assert time.process_time() - begun < 3
+    assert "takes too long" in page
 
 
 def test_what_a_program_wrote_is_text(bob: User, client_of: ClientOf, red: Team, make_log: MakeLog) -> None:

@@ -178,6 +178,20 @@ async def test_a_pattern_that_costs_too_much_is_given_up(monkeypatch: pytest.Mon
     assert (await found(stamped(["x"]), Query(text="x")))[-1]["reason"] == "costly"
 
 
+async def test_a_line_without_end_makes_it_no_dearer() -> None:
+    begun = time.process_time()
+    rows = await found(stamped(["ab" * 100_000]), Query(text="(?:.?){800}~", is_pattern=True))
+    assert rows[-1]["reason"] == "costly"
+    assert time.process_time() - begun < 3
+
+
+async def test_marking_what_was_found_costs_no_more_than_finding_it() -> None:
+    begun = time.process_time()
+    rows = await found(stamped(["ab" * 1000 for _line in range(30)]), Query(text="a(?:(?:.?){500}~)?", is_pattern=True))
+    assert rows[-1]["reason"] in ("done", "costly")
+    assert time.process_time() - begun < 4
+
+
 # Over HTTP
 
 
