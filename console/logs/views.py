@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,17 +16,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from console.accounts.middleware import token_of
 from console.accounts.models import User
-from console.accounts.sessions import find_user
-from console.accounts.tokens import find_owner
+from console.accounts.pages import finder_of
 from console.containers.access import access_container
 from console.containers.requests import person
 from console.hosts.models import Host
 from console.inventory.models import ContainerQuerySet, ObservedContainer
+from console.lib.leases import Lease, RightsEnded
 from console.lib.problems import wants_json
 from console.lib.programs import json_page
-from console.lib.websocket import StreamConsumer, in_database
 from console.logs import queries
 from console.logs.access import access_kept_log, access_kept_logs, still_readable
 from console.logs.forms import ReadForm
@@ -202,24 +198,21 @@ async def kept_log_download(request: HttpRequest, log_id: UUID) -> StreamingHttp
         return log, lives, bool(form.cleaned_data.get("timestamps"))
 
     log, lives, with_times = await sync_to_async(find)()
-    token = token_of(request)
-    who = partial(find_owner, token.pk) if token else partial(find_user, request.session.session_key or "")
+    find_person = finder_of(request)
 
     def may_go_on() -> bool:
-        user = who()
+        user = find_person()
         return user is not None and still_readable(user, [life.pk for life in lives])
 
     async def content() -> AsyncIterator[bytes]:
         parts = _parts(Reader(lives), with_times=with_times)
-        asked = time.monotonic()
-        while part := await sync_to_async(lambda: next(parts, b""), thread_sensitive=False)():
-            # A large log takes long; revocation must reach it like any other stream.
-            if time.monotonic() - asked >= StreamConsumer.lease_interval:
-                if not await in_database(may_go_on):
-                    yield f"\n{_('Your session or your rights ended, so the log ends here.')}\n".encode()
-                    return
-                asked = time.monotonic()
-            yield part
+        lease = Lease(may_go_on)
+        try:
+            while part := await sync_to_async(lambda: next(parts, b""), thread_sensitive=False)():
+                await lease.hold()
+                yield part
+        except RightsEnded:
+            yield f"\n{_('Your session or your rights ended, so the log ends here.')}\n".encode()
 
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", log.container_name)
     return StreamingHttpResponse(

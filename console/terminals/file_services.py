@@ -9,7 +9,6 @@ while bytes go through; what happened is on record.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -35,7 +34,6 @@ from console.gateway import (
     find_place,
 )
 from console.lib.origin import Origin
-from console.lib.websocket import StreamConsumer, in_database
 from console.rbac.access import Refused
 from console.terminals.file_access import FilePlace
 
@@ -48,10 +46,6 @@ MOST_AT_ONCE: Final = 4
 DOWNLOAD_LIMIT: Final = 64 * 1024**3
 #: What another way than the container's shell may help with.
 _NO_WAY: Final = ("no_shell", "no_tar")
-
-
-class RightsEnded(Exception):
-    """The person's session or rights ended while a file was on its way."""
 
 
 class TooLarge(Exception):
@@ -80,22 +74,6 @@ class Passage:
             mine.discard(self)
             if not mine:
                 self._open.pop(self._person_id, None)
-
-
-class Lease:
-    """Asks for the rights of now, at the latest every few seconds while bytes go by."""
-
-    def __init__(self, may_go_on: Callable[[], bool]) -> None:
-        self._may_go_on = may_go_on
-        self._asked = time.monotonic()
-
-    async def hold(self) -> None:
-        """Raises ``RightsEnded``."""
-        if time.monotonic() - self._asked < StreamConsumer.lease_interval:
-            return
-        if not await in_database(self._may_go_on):
-            raise RightsEnded
-        self._asked = time.monotonic()
 
 
 class Ways:

@@ -28,6 +28,7 @@ from console.gateway import BackendError, FileStream, PathKind, open_engine
 from console.lib import problems
 from console.lib.amounts import size_text
 from console.lib.bodies import BodyGone, parts_of
+from console.lib.leases import Lease, RightsEnded
 from console.lib.origin import Origin, origin_of
 from console.lib.text import one_line
 from console.lib.websocket import in_database
@@ -38,9 +39,7 @@ from console.terminals.file_forms import FromTerminalForm, PathForm, PlaceForm, 
 from console.terminals.file_services import (
     DOWNLOAD_LIMIT,
     MOST_AT_ONCE,
-    Lease,
     Passage,
-    RightsEnded,
     TooLarge,
     TooMany,
     Ways,

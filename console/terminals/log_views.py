@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
@@ -17,23 +16,17 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from console.accounts.middleware import token_of
 from console.accounts.models import User
-from console.accounts.sessions import find_user
-from console.accounts.tokens import find_owner
+from console.accounts.pages import finder_of
 from console.containers.access import access_container, still_allowed
 from console.containers.requests import person
 from console.gateway import BackendError, Chunk, open_engine
 from console.inventory.models import ObservedContainer
-from console.lib.websocket import StreamConsumer, in_database
+from console.lib.leases import Lease, RightsEnded
 from console.operations.errors import explain
 from console.terminals import log_search
 from console.terminals.forms import LogsForm
 from console.terminals.log_forms import SearchForm
-
-
-class RightsEnded(Exception):
-    """The person may not read on."""
 
 
 def problems_of(form: LogsForm) -> JsonResponse:
@@ -53,23 +46,15 @@ def _may_go_on(container: ObservedContainer, *, find: Callable[[], User | None])
 
 def lease_of(request: HttpRequest, container: ObservedContainer) -> Callable[[], bool]:
     """Return what tells whether the request's person may still read the container's log."""
-    token = token_of(request)
-    find = partial(find_owner, token.pk) if token else partial(find_user, request.session.session_key or "")
-    return partial(_may_go_on, container, find=find)
+    return partial(_may_go_on, container, find=finder_of(request))
 
 
 async def leased(chunks: AsyncIterator[Chunk], may_go_on: Callable[[], bool]) -> AsyncGenerator[Chunk, None]:
-    """Yield the chunks for as long as the person may read them. Raises ``RightsEnded``.
-
-    A large log takes long; revocation must reach it like any other stream.
-    """
-    asked = time.monotonic()
+    """Yield the chunks for as long as the person may read them. Raises ``RightsEnded``."""
+    lease = Lease(may_go_on)
     try:
         async for chunk in chunks:
-            if time.monotonic() - asked >= StreamConsumer.lease_interval:
-                if not await in_database(may_go_on):
-                    raise RightsEnded
-                asked = time.monotonic()
+            await lease.hold()
             yield chunk
     finally:
         if hasattr(chunks, "aclose"):

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from console.accounts.models import Role, TeamRole, User
 from console.inventory.models import ObservedContainer
+from console.lib.leases import RightsEnded
 from console.lib.websocket import in_database
-from console.terminals.file_services import RightsEnded
 from console.terminals.models import ApprovalState, ShellApproval
 from runtime.testing import FakeEngine
 from tests.console.terminals.conftest import untouched
