@@ -54,6 +54,8 @@ _INPUT_LIMIT: Final = 4 * INPUT_WINDOW
 #: Seconds for which the engine is not read past what the ring keeps for somebody who was just cut off: then every byte
 #: is there when they come back, and no program stands still for long.
 AWAITED: Final = 60.0
+#: Pieces of input that may wait for the engine. Those of one viewer become one, so only a flood has so many.
+_MOST_PIECES: Final = 10_000
 MOST_SEATS: Final = 50
 #: Tabs that one terminal remembers the input of.
 MOST_TYPISTS: Final = 500
@@ -100,11 +102,14 @@ class HeldTerminal:
         self._typed: dict[str, Typed] = {}
         self._columns, self._rows = order.columns, order.rows
         #: Whose input comes next, and what it is; nothing is the end of input.
-        self._input: deque[tuple[Typed, Seat, bytes | None]] = deque()
+        self._input: deque[tuple[Typed, Seat, bytearray | None]] = deque()
+        self._is_input_over = False
         self._input_arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._small_tasks: set[asyncio.Task[None]] = set()
+        #: What gives the PTY its size, while it does.
+        self._sizing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         #: By the clock that nobody sets: a machine that slept, or whose time was put right, ends nothing.
         self._begun_at = self._touched_at = time.monotonic()
@@ -318,7 +323,8 @@ class HeldTerminal:
                 seat.columns, seat.rows = columns, rows
                 self._fit()
             case EndInput():
-                if seat.viewer.types and not self.locked:
+                if seat.viewer.types and not self.locked and not self._is_input_over:
+                    self._is_input_over = True
                     self._put(seat, None)
             case Leave(how="end"):
                 if seat.viewer.owns:
@@ -342,7 +348,7 @@ class HeldTerminal:
         if not data:
             return
         typed.received += len(data)
-        if typed.received - typed.taken > _INPUT_LIMIT:
+        if typed.received - typed.taken > _INPUT_LIMIT or len(self._input) > _MOST_PIECES:
             self._dismiss(seat, "flood")
             return
         if not seat.viewer.types or self.locked or self.ended is not None:
@@ -359,7 +365,11 @@ class HeldTerminal:
             self._tell_present()
 
     def _put(self, seat: Seat, data: bytes | None) -> None:
-        self._input.append((seat.typed, seat, data))
+        waiting = self._input[-1] if self._input else None
+        if data is not None and waiting is not None and waiting[1] is seat and waiting[2] is not None:
+            waiting[2].extend(data)  # a piece for each keystroke would take a hundred times its room
+        else:
+            self._input.append((seat.typed, seat, None if data is None else bytearray(data)))
         self._input_arrived.set()
 
     def _count(self, seat: Seat, typed: Typed, size: int) -> None:
@@ -433,7 +443,7 @@ class HeldTerminal:
                 if data is None:
                     await terminal.write_eof()
                     continue
-                await terminal.write(data)
+                await terminal.write(bytes(data))
                 self._count(seat, typed, len(data))
         except BackendError as error:
             # Nobody reads there any more: the reader finds out how it ended.
@@ -449,11 +459,18 @@ class HeldTerminal:
         columns, rows = min(size[0] for size in sizes), min(size[1] for size in sizes)
         if (columns, rows) != (self._columns, self._rows):
             self._columns, self._rows = columns, rows
-            self._keep(self._set_size(columns, rows))
+            if self._sizing is None or self._sizing.done():
+                self._sizing = self._keep(self._follow_size())
             if self._recorder is not None:
                 self._recorder.resized(columns, rows)
             for seat in self._seats.values():
                 seat.link.send(Size(columns=columns, rows=rows))
+
+    async def _follow_size(self) -> None:
+        """Give the PTY the size of now. One call at a time: a window that is dragged has hundreds."""
+        given = None
+        while given != (given := (self._columns, self._rows)):
+            await self._set_size(*given)
 
     async def _set_size(self, columns: int, rows: int) -> None:
         if self._terminal is None:
@@ -473,10 +490,11 @@ class HeldTerminal:
 
         self._keep(nudge())
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._small_tasks.add(task)
         task.add_done_callback(self._small_tasks.discard)
+        return task
 
     # Orders from the console
 

@@ -16,6 +16,7 @@ from runtime.hub.messages import (
     WINDOW,
     Dismissed,
     Ended,
+    EndInput,
     EndTerminal,
     ForgetTerminal,
     Leave,
@@ -54,6 +55,56 @@ async def test_a_watcher_who_comes_late_sees_everything_and_types_nothing(site: 
     await alice.until(b"hello")
     assert alice.output == b"readyhello"
     assert await bob.until(b"hello") == b"readyhello"
+
+
+async def test_input_that_is_not_taken_takes_no_more_room_than_its_bytes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await site.open(*CAT)
+    await alice.until(b"ready")
+    taken: list[bytes] = []
+    goes_on = asyncio.Event()
+
+    async def write(data: bytes) -> None:
+        await goes_on.wait()
+        taken.append(data)
+
+    async def write_eof() -> None:
+        pass
+
+    monkeypatch.setattr(site.held._terminal, "write", write)
+    monkeypatch.setattr(site.held._terminal, "write_eof", write_eof)
+    for _key in range(1000):
+        alice.type(b"x")
+        alice.stream.send(EndInput())
+    await eventually(lambda: site.held._typed[ALICE.id].received == 1000)
+    assert len(site.held._input) <= 3
+    goes_on.set()
+    await eventually(lambda: b"".join(taken) == b"x" * 1000)
+
+
+async def test_a_window_that_is_dragged_asks_the_engine_one_thing_at_a_time(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await site.open(*CAT)
+    await alice.until(b"ready")
+    sizes: list[tuple[int, int]] = []
+    goes_on = asyncio.Event()
+
+    async def resize(*, columns: int, rows: int) -> None:
+        sizes.append((columns, rows))
+        await goes_on.wait()
+
+    monkeypatch.setattr(site.held._terminal, "resize", resize)
+    alice.stream.send(Resize(columns=100, rows=30))
+    await eventually(lambda: len(sizes) == 1)
+    for columns in range(101, 200):
+        alice.stream.send(Resize(columns=columns, rows=30))
+    await eventually(lambda: site.held._columns == 199)
+    assert len(sizes) == 1
+    goes_on.set()
+    await eventually(lambda: len(sizes) == 2)
+    assert sizes == [(100, 30), (199, 30)]
 
 
 async def test_a_watcher_who_takes_nothing_slows_nobody(site: Site) -> None:
