@@ -9,12 +9,13 @@ from http import HTTPStatus
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.models import User
+from console.accounts.pages import person_of
 from console.accounts.sessions import is_session_valid
 from console.lib.origin import origin_of
 from console.lib.problems import Missing
@@ -31,16 +32,10 @@ _PART = 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})\Z")
 
 
-def _person(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise Http404
-    return request.user
-
-
 @require_GET
 def recording_list(request: HttpRequest) -> HttpResponse:
     """List the recordings that one may watch, newest first, filtered and searched; HTMX gets the rows alone."""
-    recordings = access_recordings(_person(request))
+    recordings = access_recordings(person_of(request))
     form = RecordingFilterForm(request.GET)
     wanted = form.wanted()
     number = PageForm(request.GET).number()
@@ -62,7 +57,7 @@ def recording_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def recording_detail(request: HttpRequest, *, recording_id: UUID) -> HttpResponse:
     """Replay a recording."""
-    recording = access_recording(_person(request), recording_id)
+    recording = access_recording(person_of(request), recording_id)
     words = SearchForm(request.GET).words()
     return render(
         request,
@@ -80,7 +75,7 @@ def recording_detail(request: HttpRequest, *, recording_id: UUID) -> HttpRespons
 @require_GET
 def recording_search(request: HttpRequest, *, recording_id: UUID) -> HttpResponse:
     """Where within a recording something was shown."""
-    recording = access_recording(_person(request), recording_id)
+    recording = access_recording(person_of(request), recording_id)
     words = SearchForm(request.GET).words()
     context = {"recording": recording, "words": words, "hits": hits_within(recording, words), "most_hits": MOST_HITS}
     return render(request, "recordings/_hits.html", context)
@@ -89,14 +84,14 @@ def recording_search(request: HttpRequest, *, recording_id: UUID) -> HttpRespons
 @require_GET
 def recording_content(request: HttpRequest, *, recording_id: UUID) -> HttpResponseBase:
     """The file, or a part of it, for the player."""
-    recording = access_recording(_person(request), recording_id)
+    recording = access_recording(person_of(request), recording_id)
     return _file(request, recording, asked=request.headers.get("Range", ""))
 
 
 @require_POST
 def recording_download(request: HttpRequest, *, recording_id: UUID) -> HttpResponseBase:
     """The file, to take away."""
-    user = _person(request)
+    user = person_of(request)
     recording = access_recording(user, recording_id)
     _size(recording)
     note_download(recording, actor=user, origin=origin_of(request))
@@ -109,7 +104,7 @@ def recording_download(request: HttpRequest, *, recording_id: UUID) -> HttpRespo
 @require_POST
 def recording_verify(request: HttpRequest, *, recording_id: UUID) -> HttpResponse:
     """Read the whole file, and say whether it is what was written."""
-    user = _person(request)
+    user = person_of(request)
     recording = access_recording(user, recording_id)
     _size(recording)
     check = verify_for(recording, actor=user, origin=origin_of(request))
@@ -146,7 +141,7 @@ def _file(request: HttpRequest, recording: Recording, *, asked: str) -> HttpResp
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
     part = partial(
-        _part, recording.pk, user_id=_person(request).pk, session_key=request.session.session_key or "", end=end
+        _part, recording.pk, user_id=person_of(request).pk, session_key=request.session.session_key or "", end=end
     )
     return StreamingHttpResponse(_content(part, start, end), content_type=TYPE, status=status, headers=headers)
 
