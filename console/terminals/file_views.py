@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
-from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -48,12 +47,6 @@ from console.terminals.file_services import (
 )
 
 _LONGEST_SHOWN: Final = 200
-
-
-def _mistakes(form: forms.Form) -> JsonResponse:
-    """The first error of each field, named."""
-    errors = {field: found[0] for field, found in form.errors.items()}
-    return JsonResponse({"code": "invalid", "errors": errors}, status=HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 def _unknown(form: FromTerminalForm) -> JsonResponse | None:
@@ -140,7 +133,7 @@ async def file_place(request: HttpRequest) -> HttpResponse:
     """Where the person's own terminal stands, and how much may be put there."""
     form = PlaceForm(request.GET)
     if not form.is_valid():
-        return _mistakes(form)
+        return problems.field_errors(form)
     place = await sync_to_async(lambda: access_session(person(request), form.cleaned_data["session"]))()
     folder = await place_of(place, open_engine(place.container.host.endpoint))
     return JsonResponse({"folder": folder, "upload_limit": settings.UPLOAD_LIMIT})
@@ -151,7 +144,7 @@ async def file_about(request: HttpRequest) -> HttpResponse:
     """What is at a path: asked before a download, so that what is wrong is said in its place."""
     form = PathForm(request.GET.dict())
     if not form.is_valid():
-        return _mistakes(form)
+        return problems.field_errors(form)
     if (unknown := _unknown(form)) is not None:
         return unknown
     asking = await _asking(request, form, action=READ)
@@ -169,7 +162,7 @@ async def file_download(request: HttpRequest) -> HttpResponseBase:
     """A file as it is, a folder as a tar; nothing of it is kept here. Posted, because it leaves a row of the record."""
     form = PathForm(request.POST.dict())
     if not form.is_valid():
-        return _mistakes(form)
+        return problems.field_errors(form)
     if (unknown := _unknown(form)) is not None:
         return unknown
     asking = await _asking(request, form, action=READ)
@@ -274,7 +267,7 @@ async def file_upload(request: HttpRequest) -> HttpResponseBase:
     """One file, as the body of the request, into a folder of the container: it goes there as it comes."""
     form = UploadForm(request.GET.dict())
     if not form.is_valid():
-        return _mistakes(form)
+        return problems.field_errors(form)
     if (unknown := _unknown(form)) is not None:
         return unknown
     asking = await _asking(request, form, action=WRITE)

@@ -23,17 +23,11 @@ from console.containers.requests import person
 from console.gateway import BackendError, Chunk, open_engine
 from console.inventory.models import ObservedContainer
 from console.lib.leases import Lease, RightsEnded
+from console.lib.problems import field_errors
 from console.operations.errors import explain
 from console.terminals import log_search
 from console.terminals.forms import LogsForm
 from console.terminals.log_forms import SearchForm
-
-
-def problems_of(form: LogsForm) -> JsonResponse:
-    """The first error of each field, named."""
-    return JsonResponse(
-        {"code": "invalid", "errors": {field: errors[0] for field, errors in form.errors.items()}}, status=422
-    )
 
 
 def _may_go_on(container: ObservedContainer, *, find: Callable[[], User | None]) -> bool:
@@ -85,7 +79,7 @@ async def logs_search(request: HttpRequest) -> HttpResponse | StreamingHttpRespo
     """What is found in a log, as JSON by lines: :func:`console.terminals.log_search.search` has the rows."""
     form = SearchForm({**request.GET.dict(), "follow": ""})
     if not form.is_valid():
-        return problems_of(form)
+        return field_errors(form)
     data = form.cleaned_data
     user = person(request)
     container = await sync_to_async(lambda: access_container(user, data["host"], data["container"], "container.logs"))()
@@ -94,7 +88,7 @@ async def logs_search(request: HttpRequest) -> HttpResponse | StreamingHttpRespo
         query.compile()
     except log_search.BadPattern as error:
         form.add_error("q", _("This regular expression is not understood: %(reason)s") % {"reason": error})
-        return problems_of(form)
+        return field_errors(form)
     if log_search.is_busy(user.pk):
         return JsonResponse({"code": "too_many", "message": _too_many()}, status=429)
     engine = open_engine(container.host.endpoint)
@@ -134,7 +128,7 @@ async def logs_download(request: HttpRequest) -> HttpResponse | StreamingHttpRes
     """The log as a text file, streamed: nothing of it is kept here."""
     form = LogsForm({**request.GET.dict(), "follow": ""})
     if not form.is_valid():
-        return problems_of(form)
+        return field_errors(form)
     data = form.cleaned_data
     container = await sync_to_async(
         lambda: access_container(person(request), data["host"], data["container"], "container.logs")

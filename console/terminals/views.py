@@ -8,23 +8,17 @@ from django.views.decorators.http import require_POST
 from console.containers.access import access_container
 from console.containers.requests import person
 from console.lib.origin import origin_of
+from console.lib.problems import field_errors
 from console.terminals import services
 from console.terminals.access import ACTIONS, access_terminal, check_let_in
 from console.terminals.forms import ReturnForm, TicketForm
-
-
-def _problems(form: TicketForm | ReturnForm) -> JsonResponse:
-    """The first error of each field, named."""
-    return JsonResponse(
-        {"code": "invalid", "errors": {field: errors[0] for field, errors in form.errors.items()}}, status=422
-    )
 
 
 def _return_ticket(request: HttpRequest) -> HttpResponse:
     """A ticket for a terminal that is open already."""
     form = ReturnForm(request.POST)
     if not form.is_valid():
-        return _problems(form)
+        return field_errors(form)
     actor = person(request)
     session = access_terminal(actor, form.cleaned_data["session"], "terminal.watch")
     ticket = services.issue_return(
@@ -40,7 +34,7 @@ def terminal_ticket(request: HttpRequest) -> HttpResponse:
         return _return_ticket(request)
     form = TicketForm(request.POST)
     if not form.is_valid():
-        return _problems(form)
+        return field_errors(form)
     data = form.cleaned_data
     actor = person(request)
     container = access_container(actor, data["host"], data["container"], ACTIONS[data["kind"]])
