@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
+from console.lib.periods import PeriodForm
 from console.recordings.queries import RecordingFilter
 
-#: Beyond, a moment has no name in every time zone.
-_SENSIBLE = [MinValueValidator(datetime(1970, 1, 1, tzinfo=UTC)), MaxValueValidator(datetime(2200, 1, 1, tzinfo=UTC))]
 
-
-class RecordingFilterForm(forms.Form):
+class RecordingFilterForm(PeriodForm):
     """All optional; what makes no sense is left out and said above the list."""
 
     q = forms.CharField(label=_("Search"), required=False, max_length=200)
     person = forms.CharField(label=_("Person"), required=False, max_length=120)
     container = forms.CharField(label=_("Container"), required=False, max_length=255)
-    since = forms.DateTimeField(label=_("Since"), required=False, validators=_SENSIBLE)
-    until = forms.DateTimeField(label=_("Until"), required=False, validators=_SENSIBLE)
-
-    def clean(self) -> dict[str, Any]:
-        """An end before the beginning is a mistake, not an empty list."""
-        data = self.cleaned_data
-        since, until = data.get("since"), data.get("until")
-        if since and until and until < since:
-            self.add_error("until", _("The end must come after the beginning."))
-        return data
 
     def wanted(self) -> RecordingFilter:
         """Return what was understood."""
@@ -43,11 +27,6 @@ class RecordingFilterForm(forms.Form):
             since=data.get("since"),
             until=data.get("until"),
         )
-
-    @property
-    def problems(self) -> list[tuple[str, str]]:
-        """What makes no sense, as (label, message)."""
-        return [(str(self.fields[name].label), str(messages[0])) for name, messages in self.errors.items()]
 
 
 class PageForm(forms.Form):
