@@ -75,7 +75,9 @@ def visible_terminals(user: User) -> QuerySet[TerminalSession]:
     overseen = owned_by(rights.teams_with(Level.OWN), kind=OwnedKind.CONTAINER, object_id="container_id")
     shared = TerminalShare.objects.filter(person=user).values("session_id")
     readable = owned_by(rights.teams_with(Level.LOGS), kind=OwnedKind.CONTAINER, object_id="container_id")
-    return TerminalSession.objects.filter(Q(person=user) | overseen | (Q(pk__in=shared) & readable))
+    # What is theirs people find wherever it is; a program no further than its token reaches.
+    own = Q(person=user) if user.auth_token is None else Q(person=user) & readable
+    return TerminalSession.objects.filter(own | overseen | (Q(pk__in=shared) & readable))
 
 
 def place_of(user: User, session: TerminalSession) -> Place:
@@ -125,8 +127,9 @@ def access_terminal(user: User, session_id: UUID, action: str) -> TerminalSessio
     if session is None:
         raise Missing(_("This terminal does not exist."))
     team_id = owner_of_container(host_id=session.host_id, container_id=session.container_id)
-    # Who may not even open a shell there any more still ends what is theirs.
-    reaches = allowed(user, action, team_id=team_id) or (action == "terminal.end" and session.person_id == user.pk)
+    # Who may not even open a shell there any more still ends what is theirs: in person, not by a token of less reach.
+    ends_own = action == "terminal.end" and session.person_id == user.pk and user.auth_token is None
+    reaches = ends_own or allowed(user, action, team_id=team_id)
     if not reaches or not _MAY[action](place_of(user, session)):
         raise Refused(action, host=session.host, object_id=session.container_id, object_name=session.container_name)
     return session
@@ -239,7 +242,10 @@ def visible_approvals(user: User) -> QuerySet[ShellApproval]:
     rights = rights_of(user)
     if rights.everywhere >= Level.LOGS:
         return ShellApproval.objects.all()
-    return ShellApproval.objects.filter(Q(person=user) | Q(team_id__in=rights.teams_with(Level.OWN)))
+    own = Q(person=user)
+    if user.auth_token is not None:
+        own &= Q(team_id__in=rights.teams_with(Level.LOGS))
+    return ShellApproval.objects.filter(own | Q(team_id__in=rights.teams_with(Level.OWN)))
 
 
 def access_approval(user: User, approval_id: UUID, action: str) -> ShellApproval:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from console.accounts.models import Membership, User
+from console.accounts.models import Membership, Team, TeamRole, TokenScope, User
 from console.gateway import hub_messages
 from console.terminals.models import TerminalSession
 from console.terminals.oversight_services import share_terminal
 from tests.console.terminals.oversight import Hub, audrey, bob, container, hub, mara, olga, red, rows, session
+from tests.console.tokens import issue, program
 
 __all__ = ["audrey", "bob", "container", "hub", "mara", "olga", "red", "session"]
 
@@ -42,6 +43,23 @@ def test_who_lost_the_right_to_open_it_still_ends_what_is_theirs(
     Membership.objects.filter(person=bob).delete()
     assert client_of(bob).post(url).status_code == 302
     assert len(hub.orders) == 1
+
+
+def test_a_token_that_does_not_reach_to_shells_ends_none(
+    bob: User, session: TerminalSession, url: str, hub: Hub
+) -> None:
+    assert program(issue(bob, scope=TokenScope.OPERATE).text).post(url).status_code == 403
+    assert hub.orders == []
+    assert program(issue(bob, name="robot 2").text).post(url).status_code == 200
+    assert len(hub.orders) == 1
+
+
+def test_a_token_for_another_team_knows_of_no_terminal(bob: User, url: str, hub: Hub) -> None:
+    blue = Team.objects.create(name="Blue")
+    Membership.objects.create(team=blue, person=bob, role=TeamRole.OWNER)
+    robot = program(issue(bob, team=blue).text)
+    assert robot.get("/terminals/").json()["items"] == []
+    assert robot.post(url).status_code == 404
 
 
 @pytest.mark.parametrize(("is_away", "words"), [(True, "hub does not answer"), (False, "has ended meanwhile")])
