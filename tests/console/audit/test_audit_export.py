@@ -9,26 +9,16 @@ import json
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
-from django.test import AsyncClient
 
 from console.accounts.models import Role, User
 from console.audit import exports
 from console.audit.models import AuditEvent
 from console.audit.services import record
 from console.lib.websocket import in_database
+from tests.console.streamed import browser_of, end_rights
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/audit/export/"
-
-
-async def browser_of(user: User) -> AsyncClient:
-    def sign_in() -> AsyncClient:
-        client = AsyncClient()
-        client.force_login(user)
-        return client
-
-    return await in_database(sign_in)
 
 
 async def ask(user: User, kind: str, **wanted: str) -> Any:
@@ -144,16 +134,7 @@ async def test_it_ends_when_the_rights_do(how: str, kind: str, alice: User, monk
     while b"one" not in seen:
         seen += await anext(parts)
 
-    def revoke() -> None:
-        match how:
-            case "suspended":
-                User.objects.update(is_active=False)
-            case "without rights":
-                User.objects.update(role=Role.USER)
-            case "signed out":
-                Session.objects.all().delete()
-
-    await in_database(revoke)
+    await end_rights(how)
     rest = b"".join([part async for part in parts])
     assert b"rights ended" in rest
     assert b"three" not in rest

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import AsyncClient
 
 from console.accounts.models import User
 from console.audit.models import AuditEvent
 from console.lib.websocket import in_database
 from console.recordings.models import Recording
+from tests.console.streamed import browser_of, content
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,19 +20,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def recording(bob: User, recorded: Callable[..., Recording]) -> Recording:
     """Bob's, with a container of a hostile name."""
     return recorded(bob, container_name='we"b\r\n')
-
-
-async def browser_of(user: User) -> AsyncClient:
-    def sign_in() -> AsyncClient:
-        client = AsyncClient()
-        client.force_login(user)
-        return client
-
-    return await in_database(sign_in)
-
-
-async def content(answer: Any) -> bytes:
-    return b"".join([part async for part in answer])
 
 
 def whole(recording: Recording) -> bytes:

@@ -1,4 +1,4 @@
-"""What the tests of files share: browsers that speak to the ASGI side, a team, and a body that comes in parts."""
+"""What the tests of files share: how they ask, a team, and a body that comes in parts."""
 
 from __future__ import annotations
 
@@ -22,25 +22,9 @@ from console.terminals.models import TerminalSession, TerminalState
 JSON = {"Accept": "application/json"}
 
 
-async def browser(user: User) -> AsyncClient:
-    """A browser in which somebody is signed in."""
-
-    def sign_in() -> AsyncClient:
-        client = AsyncClient()
-        client.force_login(user)
-        return client
-
-    return await in_database(sign_in)
-
-
 def target(container: ObservedContainer, /, **more: Any) -> dict[str, Any]:
     """What a request says about where it goes."""
     return {"host": str(container.host_id), "container": container.container_id, **more}
-
-
-async def content(answer: Any) -> bytes:
-    """Read a streamed answer to its end."""
-    return b"".join([chunk async for chunk in answer])
 
 
 async def fetch(client: AsyncClient, container: ObservedContainer, /, path: str, **more: Any) -> Any:

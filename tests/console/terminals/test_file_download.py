@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from console.accounts.models import Role, TeamRole, User
@@ -19,8 +18,9 @@ from console.lib.leases import RightsEnded
 from console.lib.websocket import in_database
 from console.terminals.models import ApprovalState, ShellApproval
 from runtime.testing import FakeEngine
+from tests.console.streamed import ENDINGS, browser_of, content, end_rights
 from tests.console.terminals.conftest import untouched
-from tests.console.terminals.files import JSON, browser, content, fetch, give_to_team, rows, target
+from tests.console.terminals.files import JSON, fetch, give_to_team, rows, target
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., Any]
@@ -31,7 +31,7 @@ ABOUT = "/terminals/files/about/"
 async def test_a_file_comes_as_it_is(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/home/user/데이터 1.txt", b"x" * 200_000)
-    answer = await fetch(await browser(alice), container, "/home/user/데이터 1.txt")
+    answer = await fetch(await browser_of(alice), container, "/home/user/데이터 1.txt")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -48,7 +48,7 @@ async def test_a_file_comes_as_it_is(alice: User, run: Run, engine: FakeEngine) 
 async def test_a_folder_comes_as_a_tar(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/home/user/one", b"1")
-    answer = await fetch(await browser(alice), container, "/home/user")
+    answer = await fetch(await browser_of(alice), container, "/home/user")
     assert 'filename="user.tar"' in answer.headers["Content-Disposition"]
     assert answer.headers["Content-Type"] == "application/x-tar"
     with tarfile.open(fileobj=io.BytesIO(await content(answer))) as tar:
@@ -58,7 +58,7 @@ async def test_a_folder_comes_as_a_tar(alice: User, run: Run, engine: FakeEngine
 async def test_what_cannot_be_had_is_said(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).denied.add("/root")
-    client = await browser(alice)
+    client = await browser_of(alice)
     for path, code in (
         ("/nowhere", "path_missing"),
         ("/", "whole_system"),
@@ -75,7 +75,7 @@ async def test_what_cannot_be_had_is_said(alice: User, run: Run, engine: FakeEng
 
 async def test_a_person_without_scripts_sees_a_page_that_says_it(alice: User, run: Run) -> None:
     container = await run("sleep", "1000")
-    client = await browser(alice)
+    client = await browser_of(alice)
     answer = await client.post(
         "/terminals/files/download/", target(container, path="/nowhere"), headers={"Accept": "text/html"}
     )
@@ -85,7 +85,7 @@ async def test_a_person_without_scripts_sees_a_page_that_says_it(alice: User, ru
 
 async def test_a_name_cannot_forge_headers(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
-    client = await browser(alice)
+    client = await browser_of(alice)
     for name in ('a"; filename="x.exe', "<img src=x>", "...", "a;b", "%0d%0aX: y", "-rf", "x" * 255, "가\u200d나"):
         engine.files(container.container_id).add(f"/tmp/{name}", b"x")
         answer = await fetch(client, container, f"/tmp/{name}")
@@ -98,7 +98,7 @@ async def test_a_name_cannot_forge_headers(alice: User, run: Run, engine: FakeEn
 
 async def test_wrong_parameters_are_named(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
-    client = await browser(alice)
+    client = await browser_of(alice)
     paths = ("tmp", "", "/a\0b", "/a\u202egnp.exe", "/\x1b[2J")
     for change in (*({"path": path} for path in paths), {"host": "x"}, {"follow": "1"}):
         data = {**target(container, path="/etc/passwd"), **change}
@@ -110,7 +110,7 @@ async def test_wrong_parameters_are_named(alice: User, run: Run, engine: FakeEng
 async def test_what_is_there_is_told_before(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/tmp/link", kind="link", target="/etc/passwd")
-    client = await browser(alice)
+    client = await browser_of(alice)
     answer = await client.get(ABOUT, target(container, path="/tmp/link"), headers=JSON)
     assert answer.json() == {"name": "link", "kind": "file", "size_bytes": len(_passwd(engine, container))}
     answer = await client.get(ABOUT, target(container, path="/tmp"), headers=JSON)
@@ -129,7 +129,7 @@ def _passwd(engine: FakeEngine, container: ObservedContainer) -> bytes:
 
 async def test_a_stranger_does_not_know_of_it(charlie: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
-    client = await browser(charlie)
+    client = await browser_of(charlie)
     with untouched(engine):
         assert (await fetch(client, container, "/etc/passwd")).status_code == 404
         answer = await client.get(ABOUT, target(container, path="/etc/passwd"), headers=JSON)
@@ -143,7 +143,7 @@ async def test_a_viewer_and_an_auditor_are_refused(
     await give_to_team(container, alice=alice, people={bob: TeamRole.VIEWER})
     await in_database(lambda: User.objects.filter(pk=charlie.pk).update(role=Role.AUDITOR))
     for person in (bob, charlie):
-        client = await browser(person)
+        client = await browser_of(person)
         with untouched(engine):
             assert (await fetch(client, container, "/etc/passwd")).status_code == 403
     assert [outcome for outcome, _details in await rows(READ)] == ["denied", "denied"]
@@ -154,7 +154,7 @@ async def test_where_the_policy_closes_shells_it_closes_files(
 ) -> None:
     container = await run("sleep", "1000")
     await give_to_team(container, alice=alice, people={bob: TeamRole.OWNER}, shells=False)
-    client = await browser(bob)
+    client = await browser_of(bob)
     with untouched(engine):
         answer = await fetch(client, container, "/etc/passwd")
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.shells")
@@ -162,7 +162,7 @@ async def test_where_the_policy_closes_shells_it_closes_files(
 
 async def test_a_link_cannot_do_it(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
-    client = await browser(alice)
+    client = await browser_of(alice)
     with untouched(engine):
         answer = await client.get("/terminals/files/download/", target(container, path="/etc/passwd"), headers=JSON)
     assert answer.status_code == 405
@@ -174,7 +174,7 @@ async def test_a_link_cannot_do_it(alice: User, run: Run, engine: FakeEngine) ->
 async def test_a_paused_container_is_reached_by_the_engine(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     await engine.pause_container(container.container_id)
-    assert b"root" in await content(await fetch(await browser(alice), container, "/etc/passwd"))
+    assert b"root" in await content(await fetch(await browser_of(alice), container, "/etc/passwd"))
     assert "get_archive" in engine.calls
 
 
@@ -183,7 +183,7 @@ async def test_an_old_engine_is_not_asked_for_a_member(alice: User, bob: User, r
     await give_to_team(container, alice=alice, people={bob: TeamRole.MEMBER})
     await engine.stop_container(container.container_id)
     engine.calls.clear()
-    answer = await fetch(await browser(bob), container, "/etc/passwd")
+    answer = await fetch(await browser_of(bob), container, "/etc/passwd")
     assert (answer.status_code, answer.json()["code"]) == (403, "policy.old_engine")
     assert engine.calls == ["inspect_container"]
 
@@ -197,7 +197,7 @@ async def test_who_reads_no_further_leaves_nothing_behind(
 ) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/tmp/big", b"x" * 3_000_000)
-    answer = await fetch(await browser(alice), container, "/tmp/big")
+    answer = await fetch(await browser_of(alice), container, "/tmp/big")
     if is_begun:
         await anext(aiter(answer))
     assert len(engine.processes(container.container_id)) == 2
@@ -209,27 +209,18 @@ async def test_who_reads_no_further_leaves_nothing_behind(
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("how", ["suspended", "without rights", "signed out"])
+@pytest.mark.parametrize("how", ENDINGS)
 async def test_it_ends_when_the_rights_do(
     how: str, alice: User, run: Run, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("console.lib.websocket.StreamConsumer.lease_interval", 0.0)
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/tmp/big", b"x" * 3_000_000)
-    answer: Any = await fetch(await browser(alice), container, "/tmp/big")
+    answer: Any = await fetch(await browser_of(alice), container, "/tmp/big")
     parts = aiter(answer)
     await anext(parts)
 
-    def revoke() -> None:
-        match how:
-            case "suspended":
-                User.objects.update(is_active=False)
-            case "without rights":
-                User.objects.update(role=Role.USER)
-            case "signed out":
-                Session.objects.all().delete()
-
-    await in_database(revoke)
+    await end_rights(how)
     with pytest.raises(RightsEnded):
         # The answer is broken off: a browser knows that it has no whole file.
         await anext(parts)
@@ -239,7 +230,7 @@ async def test_it_ends_when_the_rights_do(
 async def test_nobody_has_too_many_on_their_way(alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     engine.files(container.container_id).add("/tmp/big", b"x" * 3_000_000)
-    client = await browser(alice)
+    client = await browser_of(alice)
     answers = [await fetch(client, container, "/tmp/big") for _number in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]
     assert await content(answers[0]) == b"x" * 3_000_000
@@ -255,7 +246,7 @@ async def test_nobody_has_too_many_on_their_way(alice: User, run: Run, engine: F
 async def test_where_shells_are_approved_files_are_too(alice: User, bob: User, run: Run, engine: FakeEngine) -> None:
     container = await run("sleep", "1000")
     team = await give_to_team(container, alice=alice, people={bob: TeamRole.MEMBER}, shell_approval=True)
-    client = await browser(bob)
+    client = await browser_of(bob)
     with untouched(engine):
         answer = await fetch(client, container, "/etc/passwd")
     assert (answer.status_code, answer.json()["code"]) == (403, "approval_needed")

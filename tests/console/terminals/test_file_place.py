@@ -12,8 +12,9 @@ from console.accounts.models import User
 from console.gateway import ContainerSpec, TimedOut
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
+from tests.console.streamed import browser_of
 from tests.console.terminals.conftest import observe, untouched
-from tests.console.terminals.files import browser, open_session
+from tests.console.terminals.files import open_session
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Run = Callable[..., Any]
@@ -21,7 +22,7 @@ URL = "/terminals/files/place/"
 
 
 async def ask(person: User, session_id: object) -> Any:
-    client = await browser(person)
+    client = await browser_of(person)
     return await client.get(URL, {"session": str(session_id)}, headers={"Accept": "application/json"})
 
 
@@ -76,5 +77,5 @@ async def test_what_is_no_session_is_named(alice: User, engine: FakeEngine) -> N
 
 
 async def test_it_cannot_be_posted(alice: User) -> None:
-    client = await browser(alice)
+    client = await browser_of(alice)
     assert (await client.post(URL, {"session": str(uuid.uuid4())})).status_code == 405

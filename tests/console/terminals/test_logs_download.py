@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 
-from console.accounts.models import ApiToken, Role, User
+from console.accounts.models import ApiToken, User
 from console.gateway import Channel, Chunk
 from console.inventory.models import ObservedContainer
 from console.lib.websocket import in_database
 from runtime.testing import FakeEngine
+from tests.console.streamed import ENDINGS, browser_of, content, end_rights
 from tests.console.tokens import issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,29 +24,13 @@ URL = "/terminals/logs/download/"
 Run = Callable[..., Any]
 
 
-@pytest.fixture
-def browser() -> Callable[[User], AsyncClient]:
-    """A browser that speaks to the console's ASGI side."""
-
-    def sign_in(user: User) -> AsyncClient:
-        client = AsyncClient()
-        client.force_login(user)
-        return client
-
-    return sign_in
-
-
 def query(container: ObservedContainer, **more: Any) -> dict[str, Any]:
     return {"host": str(container.host_id), "container": container.container_id, **more}
 
 
-async def content(answer: Any) -> bytes:
-    return b"".join([chunk async for chunk in answer])
-
-
-async def test_it_streams_as_an_attachment(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+async def test_it_streams_as_an_attachment(alice: User, run: Run) -> None:
     container = await run("sh", "-c", "echo one; echo two >&2; sleep 1000", name="web-1")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     answer = await client.get(URL, query(container))
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -56,20 +40,18 @@ async def test_it_streams_as_an_attachment(alice: User, run: Run, browser: Calla
     assert await content(answer) == b"one\ntwo\n"
 
 
-async def test_timestamps_and_tail_are_choices(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+async def test_timestamps_and_tail_are_choices(alice: User, run: Run) -> None:
     container = await run("sh", "-c", "echo one; echo two; sleep 1000")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     text = await content(await client.get(URL, query(container, timestamps="1", tail="1")))
     assert text.endswith(b" two\n")
     assert text.startswith(b"20")
     assert text.count(b"\n") == 1
 
 
-async def test_a_beginning_and_an_end_are_choices(
-    alice: User, run: Run, browser: Callable[[User], AsyncClient]
-) -> None:
+async def test_a_beginning_and_an_end_are_choices(alice: User, run: Run) -> None:
     container = await run("sh", "-c", "echo one; sleep 1000")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     now = time.time()
     for since, until, expected in (
         (now - 60, now + 60, b"one\n"),
@@ -79,23 +61,19 @@ async def test_a_beginning_and_an_end_are_choices(
         assert await content(await client.get(URL, query(container, since=since, until=until))) == expected
 
 
-async def test_the_name_of_a_container_cannot_forge_headers(
-    alice: User, run: Run, browser: Callable[[User], AsyncClient]
-) -> None:
+async def test_the_name_of_a_container_cannot_forge_headers(alice: User, run: Run) -> None:
     container = await run("true")
     await in_database(lambda: ObservedContainer.objects.update(name='a"; filename="../../x\r\nX: y'))
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     answer = await client.get(URL, query(container))
     assert answer.headers["Content-Disposition"].count('"') == 2
     assert "/" not in answer.headers["Content-Disposition"]
     assert "\r" not in answer.headers["Content-Disposition"]
 
 
-async def test_a_stranger_is_refused(
-    charlie: User, run: Run, browser: Callable[[User], AsyncClient], engine: FakeEngine
-) -> None:
+async def test_a_stranger_is_refused(charlie: User, run: Run, engine: FakeEngine) -> None:
     container = await run("true")
-    client = await in_database(lambda: browser(charlie))
+    client = await browser_of(charlie)
     answer = await client.get(URL, query(container))
     assert answer.status_code in (403, 404)
     assert engine.calls == []
@@ -104,44 +82,31 @@ async def test_a_stranger_is_refused(
 @pytest.mark.parametrize(
     "change", [{"tail": "-1"}, {"container": "web-1"}, {"host": ""}, {"since": "yesterday"}, {"until": "0"}]
 )
-async def test_wrong_parameters_are_named(
-    change: dict[str, str], alice: User, run: Run, browser: Callable[[User], AsyncClient], engine: FakeEngine
-) -> None:
+async def test_wrong_parameters_are_named(change: dict[str, str], alice: User, run: Run, engine: FakeEngine) -> None:
     container = await run("true")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     answer = await client.get(URL, {**query(container, since="1"), **change})
     assert answer.status_code == 422
     assert set(answer.json()["errors"]) == set(change)
     assert engine.calls == []
 
 
-async def test_it_cannot_be_posted(alice: User, run: Run, browser: Callable[[User], AsyncClient]) -> None:
+async def test_it_cannot_be_posted(alice: User, run: Run) -> None:
     container = await run("true")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     assert (await client.post(URL, query(container))).status_code == 405
 
 
-@pytest.mark.parametrize("how", ["suspended", "without rights", "signed out"])
-async def test_it_ends_when_the_rights_do(
-    how: str, alice: User, run: Run, browser: Callable[[User], AsyncClient], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("how", ENDINGS)
+async def test_it_ends_when_the_rights_do(how: str, alice: User, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.lib.websocket.StreamConsumer.lease_interval", 0.0)
     container = await run("sh", "-c", "i=0; while [ $i -lt 50 ]; do i=$((i+1)); echo line $i; done; sleep 1000")
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     answer: Any = await client.get(URL, query(container))
     parts = aiter(answer)
     await anext(parts)
 
-    def revoke() -> None:
-        match how:
-            case "suspended":
-                User.objects.update(is_active=False)
-            case "without rights":
-                User.objects.update(role=Role.USER)
-            case "signed out":
-                Session.objects.all().delete()
-
-    await in_database(revoke)
+    await end_rights(how)
     rest = b"".join([chunk async for chunk in parts])
     assert b"rights ended" in rest
     assert b"line 50" not in rest
@@ -168,7 +133,6 @@ async def test_a_token_reads_it_for_as_long_as_it_works(
 async def test_a_large_log_is_never_held_here(
     alice: User,
     run: Run,
-    browser: Callable[[User], AsyncClient],
     engine: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -187,7 +151,7 @@ async def test_a_large_log_is_never_held_here(
 
     container = await run("true")
     monkeypatch.setattr(engine, "logs", gigabyte)
-    client = await in_database(lambda: browser(alice))
+    client = await browser_of(alice)
     answer: Any = await client.get(URL, query(container))
     parts = aiter(answer)
     for taken in range(1, 1000):
