@@ -91,8 +91,10 @@ class OpenRow:
 
     @property
     def what(self) -> str:
-        """The program, when it is no shell that was looked for."""
-        return " ".join(self.session.parameters.get("command") or ())
+        """The program, when it is no shell that was looked for; with its arguments, which may hold a password, for
+        those who may watch it."""
+        program, *arguments = self.session.parameters.get("command") or ("",)
+        return " ".join((program, *arguments)) if self.place.watches else f"{program} …" if arguments else program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

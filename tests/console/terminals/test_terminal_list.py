@@ -199,6 +199,15 @@ def test_many_cost_no_more_questions_than_few(
         browser.get("/terminals/")
 
 
+def test_who_may_not_watch_it_sees_no_arguments_which_may_hold_a_password(
+    bob: User, audrey: User, container: ObservedContainer, hub: Hub, page_of: PageOf
+) -> None:
+    open_terminal(bob, container, parameters={"command": ["mysql", "-phunter2"]})
+    assert "mysql -phunter2" in page_of(bob)
+    assert "mysql" in page_of(audrey)
+    assert "hunter2" not in page_of(audrey)
+
+
 def test_programs_read_it_as_json(bob: User, session: TerminalSession, hub: Hub, client_of: ClientOf) -> None:
     hub.hold(session, viewers=[seat(bob)])
     data = client_of(bob).get("/terminals/", headers={"Accept": "application/json"}).json()
