@@ -32,9 +32,7 @@ from runtime import (
     EngineFailure,
     EngineInfo,
     Event,
-    ExecDetail,
     ExecFiles,
-    ExecOutput,
     ExecSpec,
     Files,
     FileStream,
@@ -48,7 +46,6 @@ from runtime import (
     LogFiles,
     LogLine,
     LogPosition,
-    LogSizes,
     LogStore,
     Mount,
     Network,
@@ -83,7 +80,6 @@ from runtime.hub import endpoints
 from runtime.hub import messages as hub_messages
 from runtime.hub.client import HubAway, HubClient, HubRefused, HubStream, Output
 from runtime.hub.logs import moment_of
-from runtime.recordings import FaultKind as RecordingFault
 from runtime.recordings import LineReader, Place, chain_path, is_closed, length_of
 from runtime.recordings import Verdict as RecordingVerdict
 from runtime.recordings import verify as verify_recording
@@ -105,9 +101,7 @@ __all__ = [
     "EngineFailure",
     "EngineInfo",
     "Event",
-    "ExecDetail",
     "ExecFiles",
-    "ExecOutput",
     "ExecSpec",
     "FileStream",
     "Files",
@@ -125,7 +119,6 @@ __all__ = [
     "LogFiles",
     "LogLine",
     "LogPosition",
-    "LogSizes",
     "LogStore",
     "Mount",
     "Network",
@@ -139,7 +132,6 @@ __all__ = [
     "ProtocolError",
     "PublishedPort",
     "PullProgress",
-    "RecordingFault",
     "RecordingVerdict",
     "RegistryCredentials",
     "RestartPolicy",
