@@ -50,6 +50,8 @@ async def unpack(tar: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except tarfile.HeaderError as error:
             raise ProtocolError("the engine's tar has no header") from error
+        if header.size < 0:
+            raise ProtocolError("the engine's tar has a header that makes no sense")
         if header.type in _EXTRAS:
             if header.size > _EXTRA_LIMIT:
                 raise ProtocolError("the engine's tar has a header without end")

@@ -123,6 +123,14 @@ async def test_a_header_without_end_is_not_read() -> None:
         await unpacked(entry.tobuf(format=tarfile.GNU_FORMAT))
 
 
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE])
+async def test_a_file_of_less_than_nothing_is_the_protocols_fault(kind: bytes) -> None:
+    entry = tarfile.TarInfo("a")
+    entry.type, entry.size = kind, -512
+    with pytest.raises(ProtocolError):
+        await unpacked(entry.tobuf(format=tarfile.GNU_FORMAT) + b"x" * 2000)
+
+
 @pytest.mark.parametrize("header", [None, "", "!", "bm8=", "W10=", "eyJzaXplIjoiMSJ9"])
 def test_a_stat_that_is_none_is_the_protocols_fault(header: str | None) -> None:
     with pytest.raises(ProtocolError):
