@@ -172,7 +172,6 @@ def test_to_close_a_tab_ends_its_shell(console: Console, page: Page) -> None:
 
     page.get_by_role("button", name="Close this tab").click()
 
-    page.wait_for_timeout(100)
     for _ in range(100):
         if not console.engine.call("GET", f"/exec/{shell}/json")["Running"]:
             break
