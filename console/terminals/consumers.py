@@ -27,6 +27,16 @@ def refuse_unknown(form: TargetForm) -> None:
         raise Refusal(BAD_FRAME, code="bad_frame", message=message)
 
 
+def unknown_container() -> Refusal:
+    """The same for a container that is not there and for one that the person may not know of."""
+    return Refusal(
+        UNKNOWN,
+        code="not_found",
+        message=_("This container does not exist."),
+        next_step=_("Go back to the list of containers."),
+    )
+
+
 class ContainerStream(StreamConsumer):
     """A stream of one container: fetches and authorises it, and asks again while the stream is open."""
 
@@ -54,12 +64,7 @@ class ContainerStream(StreamConsumer):
         try:
             self.container = await in_database(fetch)
         except Http404 as error:
-            raise Refusal(
-                UNKNOWN,
-                code="not_found",
-                message=_("This container does not exist."),
-                next_step=_("Go back to the list of containers."),
-            ) from error
+            raise unknown_container() from error
         except Refused as error:
             raise Refusal(REFUSED, code=error.code, message=str(error)) from error
         self.engine = open_engine(self.container.host.endpoint)

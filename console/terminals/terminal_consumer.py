@@ -32,6 +32,7 @@ from console.recordings.services import plan_recording
 from console.recordings.words import why_unrecorded
 from console.terminals import protocol, services, shells
 from console.terminals.access import ACTIONS, REVOKED, Place, check_let_in, rights_at, why_lost
+from console.terminals.consumers import unknown_container
 from console.terminals.models import TerminalKind, TerminalSession
 
 logger = structlog.get_logger(__name__)
@@ -95,12 +96,7 @@ class TerminalConsumer(StreamConsumer):
             ) from error
         except Http404 as error:
             await self._note_end("the container is not there", Outcome.FAILED)
-            raise Refusal(
-                UNKNOWN,
-                code="not_found",
-                message=_("This container does not exist."),
-                next_step=_("Go back to the list of containers."),
-            ) from error
+            raise unknown_container() from error
         except Refused as error:
             await self._note_end("it was refused", None)
             raise Refusal(REFUSED, code=error.code, message=str(error)) from error
