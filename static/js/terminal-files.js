@@ -2,7 +2,7 @@
 
 import { announce } from "./announce.js";
 import { csrfToken, element } from "./elements.js";
-import { opener } from "./terminal-parts.js";
+import { button, opener } from "./terminal-parts.js";
 
 const KIB = 1024;
 
@@ -76,15 +76,7 @@ class Upload {
     this.state = element("span", { class: "muted small num", text: gettext("Waiting") });
     this.detail = element("p", { class: "terminal-file-trouble small", hidden: true });
     this.acts = element("div", { class: "row terminal-tools" });
-    this.stop = element("button", {
-      type: "button",
-      class: "btn",
-      "data-variant": "ghost",
-      "data-size": "xs",
-      "data-name": "stop",
-      text: gettext("Cancel"),
-      on: { click: () => this.giveUp() },
-    });
+    this.stop = button(gettext("Cancel"), () => this.giveUp(), { name: "stop" });
     this.root = element(
       "li",
       {},
@@ -130,16 +122,7 @@ class Upload {
 
   /** Ask whether what is there may go; false is no. */
   mayReplace() {
-    const act = (name, label, value) =>
-      element("button", {
-        type: "button",
-        class: "btn",
-        "data-variant": "outline",
-        "data-size": "xs",
-        "data-name": name,
-        text: label,
-        on: { click: () => this.answer(value) },
-      });
+    const act = (name, label, value) => button(label, () => this.answer(value), { name, variant: "outline" });
     this.state.textContent = gettext("Exists already");
     this.detail.textContent = interpolate(gettext("%s exists already."), [join(this.folder, this.file.name)]);
     this.detail.hidden = false;

@@ -1,7 +1,7 @@
 // Who is at a terminal, and what its owner may do about that.
 
 import { csrfToken, element } from "./elements.js";
-import { opener } from "./terminal-parts.js";
+import { button, opener } from "./terminal-parts.js";
 import { toast } from "./toast.js";
 
 /** Milliseconds for which somebody who typed is shown as typing. */
@@ -216,16 +216,7 @@ export class People {
   }
 
   tools(person, types) {
-    const tool = (label, name, run) =>
-      element("button", {
-        type: "button",
-        class: "btn",
-        "data-variant": "outline",
-        "data-size": "xs",
-        "data-name": name,
-        text: label,
-        on: { click: () => this.run(run) },
-      });
+    const tool = (label, name, run) => button(label, () => this.run(run), { name, variant: "outline" });
     // Who oversees terminals is here without a share, and is not put out.
     const { may_type: mayType = false, shared = null } = this.known.find(({ id }) => id === person) ?? {};
     return element(
