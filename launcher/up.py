@@ -129,8 +129,8 @@ def applications(options: Options, *, data_dir: DataDir, env: Mapping[str, str])
     # A worker that owns a private engine must be root anyway.
     worker_env = {**env, "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     schedule = data_dir.folder("scheduler") / "schedule"
-    hub: list[str | Path] = [python(), "-m", "runtime.hub", "--socket", env["PILOTHOUSE_HUB_SOCKET"]]
-    hub += ["--data-dir", data_dir.path]
+    answers_at = env.get("PILOTHOUSE_HUB_SOCKET") or hub_socket(data_dir)
+    hub: list[str | Path] = [python(), "-m", "runtime.hub", "--socket", answers_at, "--data-dir", data_dir.path]
     commands: dict[str, list[str | Path]] = {
         "web": web,
         "hub": hub,

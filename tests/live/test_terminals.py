@@ -459,7 +459,7 @@ async def test_a_log_follows_and_tells_when_it_ends(start: Callable[..., Place])
     # The engine copies the two channels independently of each other: either may come first.
     while reader.output.count(b"line ") < 2000:
         await reader.read()
-    assert b"\x02last\n" in reader.output
+    assert b"\x02\0\0\0\x05last\n" in reader.output
     shell = await writer.terminal(kind="attach")
     await shell.frame("opened")
     await shell.type(b"farewell\n")
