@@ -14,7 +14,7 @@ _PROGRAMS = {
     "dockerd": "docker.io",
     "podman": "podman",
     "docker-registry": "docker-registry",
-    "chromium-headless-shell": "chromium-headless-shell",
+    "chromium": "chromium",
     "redis-server": "redis-server",
     "slapd": "slapd",
     "msgmerge": "gettext",

@@ -89,7 +89,7 @@ def _expire(log: KeptLog) -> bool:
             },
         )
         transaction.on_commit(lambda: _remove(str(log.host_id), log.container_id))
-        notify("kept-logs", f"kept-log:{log.pk}")
+        notify("kept-logs")
     return True
 
 

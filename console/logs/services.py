@@ -67,7 +67,7 @@ class _Draft:
             self.row.save(update_fields=self._changed)
         else:
             return
-        notify("kept-logs", f"kept-log:{self.row.pk}")
+        notify("kept-logs")
 
 
 def keep_logs() -> int:

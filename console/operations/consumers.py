@@ -29,6 +29,8 @@ ACTIONS: Final = {
     "notifications": "operation.view",
     "terminals": "terminal.view",
     "approvals": "terminal.view",
+    "recordings": "recording.view",
+    "kept-logs": "log.view",
     "audit": "audit.view",
     "people": "person.view",
     "teams": "team.view",

@@ -176,9 +176,9 @@ def _wait_for_link(log: Path, process: subprocess.Popen[str]) -> str:
 # Module scope, not session: while Playwright's own loop runs, no asyncio test could run in this thread.
 @pytest.fixture(scope="module")
 def browser(console: Console) -> Iterator[Browser]:
-    """Chromium from the distribution, on an island where only the console answers; its headless shell works less."""
+    """Chromium from the distribution, on an island where only the console answers."""
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
-        path = program("chromium-headless-shell", package="chromium-headless-shell")
+        path = program("chromium", package="chromium")
         browser = playwright.chromium.launch(
             executable_path=island.wrapper(Path(directory), port=console.port, program=path),
             args=[

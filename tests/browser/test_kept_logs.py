@@ -14,7 +14,8 @@ from tests.browser.pages import open_container
 Open = Callable[..., Page]
 SCRIPT = (
     "printf '\\033[32mready\\033[0m to serve\\n'; for i in $(seq 1 {lines}); do echo GET /orders/$i 200; done; "
-    "echo 'panic: out of paper' >&2; exit {code}"
+    # The engine copies the two channels independently of each other: the last words wait for the others.
+    "sleep 0.3; echo 'panic: out of paper' >&2; exit {code}"
 )
 
 
@@ -69,7 +70,11 @@ def test_the_last_lines_of_a_container_that_is_gone_are_one_click_away(
     expect(page.get_by_text("exit code 7")).to_be_visible()
     expect(lines.last).to_be_in_viewport()
 
+    # The new container's log is kept a moment after it is the team's.
     page.get_by_role("link", name="Newest").click()
+    while "new life" not in lines.last.inner_text():
+        page.wait_for_timeout(200)
+        page.get_by_role("link", name="Newest").click()
     expect(lines.last).to_contain_text("new life")
     expect(page.locator(".kept-border")).to_contain_text("Container replaced")
     page.get_by_role("link", name="Oldest").click()
