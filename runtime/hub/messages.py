@@ -87,9 +87,9 @@ class Limits:
     age: int = 0
     #: Without any viewer, after the last one closed its page, was lost by the network, or was held by a web process
     #: that died.
-    closed: int = 30
+    closed: int = 20
     lost: int = 8 * 3600
-    orphaned: int = 45
+    orphaned: int = 30
 
 
 # Orders
