@@ -94,6 +94,11 @@ class Refusal(Exception):
         self.next_step = next_step
 
 
+def bad_frame(message: str = "") -> Refusal:
+    """The browser sent what the protocol has no place for."""
+    return Refusal(BAD_FRAME, code="bad_frame", message=message or _("This frame is not one of the protocol's."))
+
+
 async def _refuse_handshake(receive: Receive, send: Send) -> None:
     """Answer 403 instead of a socket."""
     await receive()
@@ -334,7 +339,7 @@ class StreamConsumer:
         return self._parse(message.get("text"))
 
     def _parse(self, text: str | None) -> dict[str, Any]:
-        bad = Refusal(BAD_FRAME, code="bad_frame", message=_("This frame is not one of the protocol's."))
+        bad = bad_frame()
         if text is None or len(text) > TEXT_LIMIT:
             raise bad
         try:

@@ -19,7 +19,7 @@ from console.gateway import (
     hub_client,
     hub_messages,
 )
-from console.lib.websocket import BAD_FRAME, FAILED, Refusal
+from console.lib.websocket import FAILED, Refusal, bad_frame
 from console.terminals import protocol
 from console.terminals.consumers import ContainerStream, refuse_unknown
 from console.terminals.forms import LogsForm
@@ -27,10 +27,6 @@ from console.terminals.forms import LogsForm
 #: Whether containers have a TTY, by their full id.
 _ttys: dict[str, bool] = {}
 MOST_TTYS: Final = 10_000
-
-
-def _bad_frame(message: str = "") -> Refusal:
-    return Refusal(BAD_FRAME, code="bad_frame", message=message or _("This frame is not one of the protocol's."))
 
 
 def _hub_away() -> Refusal:
@@ -54,12 +50,12 @@ class LogsConsumer(ContainerStream):
     async def open(self, first: dict[str, Any]) -> None:
         """Authorise for the container that the first frame names, and ask the hub."""
         if first.pop("type") != "open":
-            raise _bad_frame(_("A log opens with what to read."))
+            raise bad_frame(_("A log opens with what to read."))
         form = LogsForm(first)
         refuse_unknown(form)
         if not form.is_valid():
             field, errors = next(iter(form.errors.items()))
-            raise _bad_frame(f"{field}: {errors[0]}")
+            raise bad_frame(f"{field}: {errors[0]}")
         target = form.cleaned_data
         await self.access(host_id=target["host"], container_id=target["container"], action="container.logs")
         try:
@@ -113,11 +109,11 @@ class LogsConsumer(ContainerStream):
         try:
             parsed = protocol.parse_log(frame)
         except protocol.BadFrame as error:
-            raise _bad_frame() from error
+            raise bad_frame() from error
         match parsed:
             case protocol.LogAck(bytes=total):
                 if not self._acknowledged <= total <= self._sent or self.stream is None:
-                    raise _bad_frame()
+                    raise bad_frame()
                 self._acknowledged = total
                 self.stream.send(hub_messages.Ack(offset=total))
             case protocol.Ping(at=at):

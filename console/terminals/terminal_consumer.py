@@ -24,7 +24,7 @@ from console.gateway import (
     hub_client,
     hub_messages,
 )
-from console.lib.websocket import BAD_FRAME, FAILED, REFUSED, TOO_LARGE, UNKNOWN, Refusal, StreamConsumer, in_database
+from console.lib.websocket import FAILED, REFUSED, TOO_LARGE, UNKNOWN, Refusal, StreamConsumer, bad_frame, in_database
 from console.operations.errors import explain
 from console.policies.queries import ShellTerms, terms_of
 from console.rbac.access import Refused
@@ -50,10 +50,6 @@ _SILENCE: Final = 15.0
 _GOING_AWAY: Final = 1012
 #: Seconds that the end of a terminal may take while its socket is still open.
 _END_PATIENCE: Final = 2.0
-
-
-def _bad_frame(message: str = "") -> Refusal:
-    return Refusal(BAD_FRAME, code="bad_frame", message=message or _("This frame is not one of the protocol's."))
 
 
 class TerminalConsumer(StreamConsumer):
@@ -84,7 +80,7 @@ class TerminalConsumer(StreamConsumer):
         """Redeem the ticket, authorise again with the rights of now, and open the hub's stream."""
         frame = self._parse_frame(first)
         if not isinstance(frame, protocol.Open):
-            raise _bad_frame(_("A terminal opens with its ticket."))
+            raise bad_frame(_("A terminal opens with its ticket."))
         try:
             order = await in_database(lambda: self._enter(frame))
         except services.TicketSpent as error:
@@ -233,12 +229,12 @@ class TerminalConsumer(StreamConsumer):
 
     def _session(self) -> TerminalSession:
         if self.session is None:
-            raise _bad_frame(_("This terminal is not open."))
+            raise bad_frame(_("This terminal is not open."))
         return self.session
 
     def _opened(self) -> HubStream:
         if self.stream is None:
-            raise _bad_frame(_("This terminal is not open."))
+            raise bad_frame(_("This terminal is not open."))
         return self.stream
 
     def _failure(self, error: BackendError) -> Refusal:
@@ -335,7 +331,7 @@ class TerminalConsumer(StreamConsumer):
         try:
             return protocol.parse(frame)
         except protocol.BadFrame as error:
-            raise _bad_frame() from error
+            raise bad_frame() from error
 
     async def take_control(self, frame: dict[str, Any]) -> None:
         """Resize, acknowledge, end of input, ping, close, leave."""
@@ -344,7 +340,7 @@ class TerminalConsumer(StreamConsumer):
         match self._parse_frame(frame):
             case protocol.Ack(offset=offset):
                 if offset > self._offset:
-                    raise _bad_frame()
+                    raise bad_frame()
                 stream.send(hub_messages.Ack(offset=offset))
             case protocol.Resize(columns=columns, rows=rows):
                 stream.send(hub_messages.Resize(columns=columns, rows=rows))
@@ -358,7 +354,7 @@ class TerminalConsumer(StreamConsumer):
             case protocol.Quit():
                 stream.send(hub_messages.Leave(how="closed"))
             case protocol.Open():
-                raise _bad_frame(_("This terminal is open already."))
+                raise bad_frame(_("This terminal is open already."))
 
     # Rights
 
